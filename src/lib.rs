@@ -1,0 +1,3 @@
+//! Companion: one GraphQL API for a services marketplace.
+//!
+//! The map of the house: where to go for what.

@@ -1,0 +1,1 @@
+//! Every test, through the public face against a real PostgreSQL.

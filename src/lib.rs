@@ -1,3 +1,6 @@
 //! Companion: one GraphQL API for a services marketplace.
 //!
 //! The map of the house: where to go for what.
+
+pub mod clock;
+pub mod entropy;

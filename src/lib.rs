@@ -3,4 +3,5 @@
 //! The map of the house: where to go for what.
 
 pub mod clock;
+pub mod config;
 pub mod entropy;

@@ -1,0 +1,481 @@
+//! Settings: from the environment and `.env` to typed, checked values.
+//!
+//! [`settings::SETTINGS`] is the one list of names, defaults and explanations. A start with wrong
+//! settings tells **every** problem at once ([`ConfigError`]); secrets are wrapped, so that no log
+//! line and no error can show one. Production refuses what api.md, "Settings", lists.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+mod read;
+mod reader;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+
+use read::*;
+use reader::Reader;
+
+/// Stands in for `JWT_SECRET` in development. Public, therefore no secret: production refuses it.
+/// It is a constant so that tokens outlive a restart.
+const MADE_UP_JWT_SECRET: &str = "companion-development-only-this-is-no-secret";
+/// Stands in for `TELEGRAM_BOT_TOKEN` in development; no bot of Telegram's has it.
+const MADE_UP_BOT_TOKEN: &str = "42:companion-development-only";
+/// Stands in for `STRIPE_SECRET_KEY` with the sandbox, which never calls Stripe.
+const MADE_UP_STRIPE_KEY: &str = "sk_test_companion_development_only";
+/// Stands in for `STRIPE_WEBHOOK_SECRET` in development: the sandbox signs its events with it.
+const MADE_UP_WEBHOOK_SECRET: &str = "whsec_companion_development_only";
+
+/// Where the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// A developer's machine: safe defaults, made-up secrets, the sandbox gateway.
+    Development,
+    /// Real people and money: nothing is made up.
+    Production,
+}
+
+/// Which other origins' pages may call the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Any (`*`); never in production and never with credentials.
+    Any,
+    /// These, each as `scheme://host[:port]`; empty: none but our own.
+    List(Vec<String>),
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For reading in a terminal.
+    Text,
+}
+
+/// The payment gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payments {
+    /// The built-in gateway of development, a local pay page; refused in production.
+    Sandbox,
+    /// Stripe Checkout.
+    Stripe,
+}
+
+/// Who may read the schema through the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Introspection {
+    /// Everyone; refused in production.
+    Everyone,
+    /// Staff with `schema:read`.
+    Staff,
+    /// Nobody.
+    Nobody,
+}
+
+/// The limits of a GraphQL request (api.md, "Limits").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body of GraphQL and JSON routes, in bytes.
+    pub body_bytes: usize,
+    /// Largest document, in bytes.
+    pub query_bytes: usize,
+    /// Deepest selection; introspection has its own, 20.
+    pub depth: u32,
+    /// Highest cost of a request, a batch counted as one sum.
+    pub complexity: u64,
+    /// Aliases.
+    pub aliases: u32,
+    /// Root fields.
+    pub root_fields: u32,
+    /// Operations in a batch.
+    pub batch: usize,
+    /// Values in the variables, nested ones counted.
+    pub variable_values: usize,
+    /// Items in an input's list.
+    pub list_items: usize,
+    /// Days between `from` and `to`.
+    pub range_days: u32,
+    /// Slots or windows in an answer.
+    pub range_items: usize,
+}
+
+/// How long things may take (api.md, "Errors" and "HTTP").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// A request from its whole body to its answer.
+    pub request: Duration,
+    /// A database statement (`statement_timeout`).
+    pub statement: Duration,
+    /// Waiting for a database connection.
+    pub pool_wait: Duration,
+    /// A request's headers, and its body, to arrive.
+    pub body: Duration,
+    /// What a stop waits for running requests.
+    pub shutdown: Duration,
+}
+
+/// How often signing in may be tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInLimits {
+    /// Sign-ins by one address in a minute.
+    pub per_address_per_minute: u32,
+    /// Sessions that one init data may open (security.md, "Telegram sign-in", 7).
+    pub per_init_data: u32,
+    /// Refreshes by one address in a minute.
+    pub refreshes_per_minute: u32,
+}
+
+/// Every setting, typed and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Development or production.
+    pub environment: Environment,
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// The public address; see [`Config::link`].
+    pub base_url: Url,
+    /// Host names answered, in lower case without ports; see [`Config::allows_host`].
+    pub allowed_hosts: Vec<String>,
+    /// Who may call from another origin.
+    pub cors_origins: CorsOrigins,
+    /// Whether answers to other origins allow credentials.
+    pub cors_credentials: bool,
+    /// Origins to which checkout may send people back; see [`Config::allows_return`].
+    pub return_origins: Vec<url::Origin>,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The name shown on pages.
+    pub app_title: String,
+    /// The folder of the private database and of files.
+    pub data_dir: PathBuf,
+    /// The database; `None` only in development, where a private one is started.
+    pub database_url: Option<SecretString>,
+    /// Connections this process may hold.
+    pub database_pool_size: usize,
+    /// The filter of log lines, in `tracing`'s notation.
+    pub log_level: String,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+    /// Where `/metrics` is served alone; `None`: beside the API.
+    pub metrics_addr: Option<SocketAddr>,
+    /// The folder of uploaded files.
+    pub media_dir: PathBuf,
+    /// The largest upload, in bytes.
+    pub max_file_size: u64,
+    /// Keys of access tokens, at least one: the first signs, all are accepted.
+    pub jwt_secrets: Vec<SecretString>,
+    /// `iss` of access tokens.
+    pub jwt_issuer: String,
+    /// `aud` of access tokens.
+    pub jwt_audience: String,
+    /// The life of an access token.
+    pub access_token_ttl: Duration,
+    /// The life of a refresh token.
+    pub refresh_token_ttl: Duration,
+    /// Bots whose token is known; any may match.
+    pub telegram_bot_tokens: Vec<SecretString>,
+    /// Bots known by id alone, whose init data is checked by Telegram's public signature.
+    pub telegram_bot_ids: Vec<i64>,
+    /// How old init data may be.
+    pub telegram_max_age: Duration,
+    /// How often signing in may be tried.
+    pub sign_in_limits: SignInLimits,
+    /// The payment gateway.
+    pub payments: Payments,
+    /// Stripe's key; made up with the sandbox.
+    pub stripe_secret_key: SecretString,
+    /// Secrets of the webhook, any of which may match; empty refuses every event.
+    pub stripe_webhook_secrets: Vec<SecretString>,
+    /// Where Stripe's API is.
+    pub stripe_api_base: Url,
+    /// Whether `/graphiql` is served.
+    pub graphiql: bool,
+    /// Who may read the schema.
+    pub introspection: Introspection,
+    /// The manifest of the only operations accepted.
+    pub persisted_operations: Option<PathBuf>,
+    /// The distance between the starts of two slots (rule 6), in minutes.
+    pub slot_step_minutes: u32,
+    /// How far ahead a booking must start (rule 6), in minutes.
+    pub booking_min_lead_minutes: u32,
+    /// Whether the server runs the background jobs too (`RUN_WORKER`).
+    pub worker_in_process: bool,
+    /// How often the job queue is looked at.
+    pub worker_poll: Duration,
+    /// The limits of a request.
+    pub limits: Limits,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// The secrets that were made up because they were not set: a log line at start names them.
+    pub made_up: Vec<&'static str>,
+}
+
+/// Everything that is wrong with the settings. The process exits with 78 (`EX_CONFIG`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// One sentence a problem, beginning with the setting's name; no secret is repeated.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the settings are wrong:")?;
+        for problem in &self.problems {
+            write!(f, "\n  - {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// The settings of this process: its environment, and below it `.env` in the working folder.
+    ///
+    /// # Errors
+    /// Every problem of every setting at once, with what cannot be read in `.env`.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let mut file = HashMap::new();
+        let mut problems = Vec::new();
+        match dotenvy::from_path_iter(".env") {
+            Ok(lines) => {
+                for line in lines {
+                    match line {
+                        Ok((name, value)) => {
+                            file.insert(name, value);
+                        }
+                        // The parser's message repeats the line, which may hold a secret.
+                        Err(_) => problems.push(".env has a line that cannot be read".to_owned()),
+                    }
+                }
+            }
+            Err(error) if error.not_found() => {}
+            Err(_) => problems.push(".env cannot be read".to_owned()),
+        }
+        for setting in settings::SETTINGS {
+            if let Err(std::env::VarError::NotUnicode(_)) = std::env::var(setting.name) {
+                problems.push(format!("{} is not UTF-8", setting.name));
+            }
+        }
+        let (config, found) =
+            Self::read(|name| std::env::var(name).ok().or_else(|| file.get(name).cloned()));
+        problems.extend(found);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+
+    /// The settings that `vars` answers by name. A variable that is set but empty is a value.
+    ///
+    /// # Errors
+    /// Every problem of every setting at once.
+    pub fn from_vars(vars: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let (config, problems) = Self::read(vars);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+
+    /// The settings of development with nothing set: a start for tests.
+    pub fn development() -> Self {
+        Self::read(|_| None).0
+    }
+
+    /// Whether this is production.
+    pub fn is_production(&self) -> bool {
+        self.environment == Environment::Production
+    }
+
+    /// The public address of `path`, such as `/v1/media/x`.
+    pub fn link(&self, path: &str) -> String {
+        let base = self.base_url.as_str().trim_end_matches('/');
+        format!("{base}/{}", path.trim_start_matches('/'))
+    }
+
+    /// Whether a request's `Host` (with or without a port) is one that we answer.
+    pub fn allows_host(&self, host: &str) -> bool {
+        let host = without_port(host.trim()).to_ascii_lowercase();
+        self.allowed_hosts
+            .iter()
+            .any(|allowed| match allowed.strip_prefix('.') {
+                Some(domain) => {
+                    host == domain
+                        || host
+                            .strip_suffix(domain)
+                            .is_some_and(|below| below.ends_with('.'))
+                }
+                None => allowed == "*" || *allowed == host,
+            })
+    }
+
+    /// Whether checkout may send people back to `url`.
+    pub fn allows_return(&self, url: &Url) -> bool {
+        url.username().is_empty()
+            && url.password().is_none()
+            && self.return_origins.contains(&url.origin())
+    }
+
+    /// What `livemode` of Stripe's objects must be with this key (security.md, "Stripe", 6).
+    pub fn livemode(&self) -> bool {
+        let key = self.stripe_secret_key.expose_secret();
+        self.payments == Payments::Stripe
+            && (key.starts_with("sk_live_") || key.starts_with("rk_live_"))
+    }
+
+    /// Reads everything; the settings are only good when no problem comes with them.
+    fn read(vars: impl Fn(&str) -> Option<String>) -> (Self, Vec<String>) {
+        let mut r = Reader::new(vars);
+        let mut made_up = Vec::new();
+        let environment = r.choice(
+            "ENVIRONMENT",
+            &[
+                ("development", Environment::Development),
+                ("production", Environment::Production),
+            ],
+            // What it is nobody can tell: the strict one, so that nothing is let through.
+            Environment::Production,
+        );
+        let production = environment == Environment::Production;
+
+        let host = read_host(&mut r);
+        let port = r.number("PORT", 0..=u16::MAX);
+        let base_url = read_base_url(&mut r, port);
+        let allowed_hosts = read_allowed_hosts(&mut r, &base_url);
+        let (cors_origins, cors_credentials) = read_cors(&mut r, production);
+        let return_origins = read_return_origins(&mut r, production, &base_url);
+        let proxies = r.text("TRUSTED_PROXIES");
+        let trusted_proxies = r.list("TRUSTED_PROXIES", &proxies, "networks as CIDR", |item| {
+            item.parse()
+                .ok()
+                .or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from))
+        });
+
+        let data_dir = PathBuf::from(r.filled("DATA_DIR"));
+        let media_dir = match r.set("MEDIA_DIR") {
+            Some(_) => PathBuf::from(r.filled("MEDIA_DIR")),
+            None => data_dir.join("media"),
+        };
+        let log_level = r.filled("LOG_LEVEL");
+        if tracing_subscriber::EnvFilter::try_new(&log_level).is_err() {
+            r.problem(
+                "LOG_LEVEL",
+                "must be error, warn, info, debug, trace or a list of filters",
+            );
+        }
+        let metrics_addr = r.set("METRICS_ADDR").and_then(|text| {
+            let addr = text.trim().parse().ok();
+            if addr.is_none() {
+                r.problem(
+                    "METRICS_ADDR",
+                    "must be an address and a port, such as 127.0.0.1:9090",
+                );
+            }
+            addr
+        });
+        let (telegram_bot_tokens, telegram_bot_ids) =
+            read_telegram(&mut r, production, &mut made_up);
+        let payments = r.choice(
+            "PAYMENTS",
+            &[("sandbox", Payments::Sandbox), ("stripe", Payments::Stripe)],
+            if production {
+                Payments::Stripe
+            } else {
+                Payments::Sandbox
+            },
+        );
+        if production && payments == Payments::Sandbox {
+            r.problem("PAYMENTS", "must not be sandbox in production");
+        }
+        let introspection = r.choice(
+            "INTROSPECTION",
+            &[
+                ("everyone", Introspection::Everyone),
+                ("staff", Introspection::Staff),
+                ("nobody", Introspection::Nobody),
+            ],
+            if production {
+                Introspection::Staff
+            } else {
+                Introspection::Everyone
+            },
+        );
+        if production && introspection == Introspection::Everyone {
+            r.problem("INTROSPECTION", "must not be everyone in production");
+        }
+
+        let config = Self {
+            environment,
+            host,
+            port,
+            base_url,
+            allowed_hosts,
+            cors_origins,
+            cors_credentials,
+            return_origins,
+            trusted_proxies,
+            app_title: r.text("APP_TITLE"),
+            data_dir,
+            database_url: read_database_url(&mut r, production),
+            database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1000),
+            log_level,
+            log_format: r.choice(
+                "LOG_FORMAT",
+                &[("json", LogFormat::Json), ("text", LogFormat::Text)],
+                LogFormat::Json,
+            ),
+            metrics_addr,
+            media_dir,
+            max_file_size: r.number("MAX_FILE_SIZE", 1024..=100 * 1024 * 1024),
+            jwt_secrets: read_jwt_secrets(&mut r, production, &mut made_up),
+            jwt_issuer: r.filled("JWT_ISSUER"),
+            jwt_audience: r.filled("JWT_AUDIENCE"),
+            access_token_ttl: r.seconds("ACCESS_TOKEN_TTL", 1..=86_400),
+            refresh_token_ttl: r.seconds("REFRESH_TOKEN_TTL", 1..=366 * 86_400),
+            telegram_bot_tokens,
+            telegram_bot_ids,
+            telegram_max_age: r.seconds("TELEGRAM_MAX_AGE", 1..=86_400),
+            sign_in_limits: SignInLimits {
+                per_address_per_minute: r.number("SIGN_IN_PER_MINUTE", 1..=1_000_000),
+                per_init_data: r.number("SIGN_IN_PER_INIT_DATA", 1..=1_000_000),
+                refreshes_per_minute: r.number("REFRESH_PER_MINUTE", 1..=1_000_000),
+            },
+            payments,
+            stripe_secret_key: read_stripe_key(&mut r, production, payments, &mut made_up),
+            stripe_webhook_secrets: read_webhook_secrets(&mut r, production, &mut made_up),
+            stripe_api_base: read_url(&mut r, "STRIPE_API_BASE"),
+            graphiql: r.switch("GRAPHIQL", !production),
+            introspection,
+            persisted_operations: r
+                .set("PERSISTED_OPERATIONS")
+                .map(|_| PathBuf::from(r.filled("PERSISTED_OPERATIONS"))),
+            slot_step_minutes: r.number("SLOT_STEP_MINUTES", 1..=1440),
+            booking_min_lead_minutes: r.number("BOOKING_MIN_LEAD_MINUTES", 0..=43_200),
+            worker_in_process: r.switch("RUN_WORKER", true),
+            worker_poll: r.millis("WORKER_POLL_MS", 10..=60_000),
+            limits: read_limits(&mut r),
+            timeouts: Timeouts {
+                request: r.millis("REQUEST_TIMEOUT_MS", 1..=600_000),
+                statement: r.millis("STATEMENT_TIMEOUT_MS", 1..=600_000),
+                pool_wait: r.millis("POOL_WAIT_MS", 1..=600_000),
+                body: r.millis("BODY_TIMEOUT_MS", 1..=600_000),
+                shutdown: r.millis("SHUTDOWN_TIMEOUT_MS", 1..=600_000),
+            },
+            made_up,
+        };
+        (config, r.problems)
+    }
+}

@@ -1,0 +1,312 @@
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use super::*;
+
+fn config(vars: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let vars: HashMap<_, _> = vars.iter().copied().collect();
+    Config::from_vars(|name| vars.get(name).map(|v| (*v).to_owned())).map_err(|e| e.problems)
+}
+
+const PRODUCTION: &[(&str, &str)] = &[
+    ("ENVIRONMENT", "production"),
+    ("BASE_URL", "https://api.example.com"),
+    ("DATABASE_URL", "postgres://companion:pw@db/companion"),
+    ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+    ("TELEGRAM_BOT_TOKEN", "123:abc"),
+    ("STRIPE_SECRET_KEY", "sk_live_x"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_a, whsec_b"),
+];
+
+fn production(change: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    config(&[PRODUCTION, change].concat())
+}
+
+fn names(problems: &[String]) -> Vec<&str> {
+    problems
+        .iter()
+        .filter_map(|p| p.split(' ').next())
+        .collect()
+}
+
+#[test]
+fn development_needs_nothing_and_says_what_it_made_up() {
+    let c = config(&[]).unwrap();
+    assert_eq!(c.environment, Environment::Development);
+    assert_eq!(c.base_url.as_str(), "http://localhost:8000/");
+    assert_eq!(c.link("/v1/media/x"), "http://localhost:8000/v1/media/x");
+    assert_eq!(c.payments, Payments::Sandbox);
+    assert_eq!(c.cors_origins, CorsOrigins::Any);
+    assert!(c.graphiql && c.worker_in_process && c.database_url.is_none() && !c.livemode());
+    assert_eq!(c.media_dir, PathBuf::from(".companion/media"));
+    assert_eq!(c.access_token_ttl, Duration::from_secs(30 * 60));
+    assert_eq!(c.refresh_token_ttl, Duration::from_secs(7 * 24 * 3600));
+    assert_eq!(c.limits.complexity, 5000);
+    assert_eq!(c.timeouts.pool_wait, Duration::from_secs(2));
+    let made_up: BTreeSet<_> = c.made_up.iter().copied().collect();
+    let expected = [
+        "JWT_SECRET",
+        "STRIPE_SECRET_KEY",
+        "STRIPE_WEBHOOK_SECRET",
+        "TELEGRAM_BOT_TOKEN",
+    ];
+    assert_eq!(made_up, BTreeSet::from(expected));
+    assert_eq!(Config::development().jwt_secrets.len(), 1);
+}
+
+#[test]
+fn production_lists_everything_it_refuses_at_once() {
+    let problems = config(&[
+        ("ENVIRONMENT", "production"),
+        ("PAYMENTS", "sandbox"),
+        ("CORS_ORIGINS", "https://a.example,*"),
+        ("PORT", "70000"),
+        ("HOST", "nowhere"),
+    ])
+    .unwrap_err();
+    let mut found = names(&problems);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "CORS_ORIGINS",
+            "DATABASE_URL",
+            "HOST",
+            "JWT_SECRET",
+            "PAYMENTS",
+            "PORT",
+            "STRIPE_SECRET_KEY",
+            "STRIPE_WEBHOOK_SECRET",
+            "TELEGRAM_BOT_TOKEN",
+        ]
+    );
+    let text = ConfigError { problems }.to_string();
+    assert!(text.contains("\n  - DATABASE_URL is missing"), "{text}");
+}
+
+#[test]
+fn production_with_all_its_secrets_starts() {
+    let c = production(&[]).unwrap();
+    assert!(c.made_up.is_empty() && c.is_production() && c.livemode());
+    assert_eq!(c.payments, Payments::Stripe);
+    assert_eq!(c.cors_origins, CorsOrigins::List(vec![]));
+    assert_eq!(c.stripe_webhook_secrets.len(), 2);
+    assert_eq!(c.introspection, Introspection::Staff);
+    assert!(!c.graphiql);
+    assert!(production(&[("GRAPHIQL", "true")]).unwrap().graphiql);
+}
+
+#[test]
+fn production_refuses_short_blank_and_made_up_secrets() {
+    for (name, value) in [
+        ("JWT_SECRET", "0123456789abcdef0123456789abcde"),
+        ("JWT_SECRET", "0123456789abcdef0123456789abcdef,short"),
+        ("JWT_SECRET", ""),
+        ("JWT_SECRET", MADE_UP_JWT_SECRET),
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "mysql://x"),
+        ("TELEGRAM_BOT_TOKEN", ""),
+        ("TELEGRAM_BOT_TOKEN", "no-colon"),
+        ("TELEGRAM_BOT_TOKEN", MADE_UP_BOT_TOKEN),
+        ("STRIPE_SECRET_KEY", " "),
+        ("STRIPE_SECRET_KEY", MADE_UP_STRIPE_KEY),
+        ("STRIPE_WEBHOOK_SECRET", ""),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_a,,whsec_b"),
+        ("STRIPE_WEBHOOK_SECRET", MADE_UP_WEBHOOK_SECRET),
+        ("INTROSPECTION", "everyone"),
+    ] {
+        let problems = production(&[(name, value)]).unwrap_err();
+        assert_eq!(names(&problems), [name], "{value:?}");
+    }
+}
+
+#[test]
+fn a_bot_known_by_its_id_alone_needs_no_token() {
+    let mut vars: Vec<_> = PRODUCTION.to_vec();
+    vars.retain(|(name, _)| *name != "TELEGRAM_BOT_TOKEN");
+    vars.push(("TELEGRAM_BOT_IDS", "5768337691, 42"));
+    let c = config(&vars).unwrap();
+    assert!(c.telegram_bot_tokens.is_empty());
+    assert_eq!(c.telegram_bot_ids, [5_768_337_691, 42]);
+}
+
+#[test]
+fn set_but_empty_is_a_value() {
+    assert_eq!(
+        config(&[("CORS_ORIGINS", "")]).unwrap().cors_origins,
+        CorsOrigins::List(vec![])
+    );
+    assert!(
+        config(&[("RETURN_ORIGINS", "")])
+            .unwrap()
+            .return_origins
+            .is_empty()
+    );
+    assert!(
+        config(&[("STRIPE_WEBHOOK_SECRET", "")])
+            .unwrap()
+            .stripe_webhook_secrets
+            .is_empty()
+    );
+    assert_eq!(config(&[("APP_TITLE", "")]).unwrap().app_title, "");
+    for name in [
+        "PORT",
+        "BASE_URL",
+        "DATABASE_URL",
+        "METRICS_ADDR",
+        "MEDIA_DIR",
+        "JWT_SECRET",
+    ] {
+        assert_eq!(names(&config(&[(name, "")]).unwrap_err()), [name]);
+    }
+}
+
+#[test]
+fn stars_and_credentials_never_meet() {
+    let problems = config(&[("CORS_CREDENTIALS", "true")]).unwrap_err();
+    assert_eq!(names(&problems), ["CORS_ORIGINS"]);
+    let c = config(&[
+        ("CORS_CREDENTIALS", "true"),
+        ("CORS_ORIGINS", "https://A.example:443"),
+    ])
+    .unwrap();
+    assert_eq!(
+        c.cors_origins,
+        CorsOrigins::List(vec!["https://a.example".to_owned()])
+    );
+}
+
+#[test]
+fn wrong_values_name_their_setting() {
+    for (name, value) in [
+        ("ENVIRONMENT", "prod"),
+        ("BASE_URL", "ftp://x"),
+        ("BASE_URL", "https://u:p@x"),
+        ("ALLOWED_HOSTS", "a.example:80"),
+        ("ALLOWED_HOSTS", "https://a.example"),
+        ("ALLOWED_HOSTS", ""),
+        ("CORS_ORIGINS", "https://a.example/path"),
+        ("RETURN_ORIGINS", "a.example"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("LOG_LEVEL", "info,,=x=y"),
+        ("LOG_FORMAT", "xml"),
+        ("MAX_FILE_SIZE", "10MB"),
+        ("TELEGRAM_MAX_AGE", "86401"),
+        ("TELEGRAM_BOT_IDS", "-1"),
+        ("PAYMENTS", "cash"),
+        ("RUN_WORKER", "maybe"),
+        ("METRICS_ADDR", "9090"),
+        ("LIMIT_DEPTH", "0"),
+        ("DATABASE_POOL_SIZE", "0"),
+    ] {
+        let problems = config(&[(name, value)]).unwrap_err();
+        assert!(
+            names(&problems).contains(&name),
+            "{name}={value}: {problems:?}"
+        );
+    }
+    assert_eq!(
+        names(&config(&[("PAYMENTS", "stripe")]).unwrap_err()),
+        ["STRIPE_SECRET_KEY"]
+    );
+}
+
+#[test]
+fn hosts_are_matched_without_their_port() {
+    let c = config(&[("ALLOWED_HOSTS", "api.example.com, .example.org, [::1]")]).unwrap();
+    for good in [
+        "api.example.com",
+        "API.example.com:8000",
+        "example.org",
+        "a.b.example.org",
+        "[::1]:80",
+    ] {
+        assert!(c.allows_host(good), "{good}");
+    }
+    for bad in [
+        "example.com",
+        "api.example.com.evil",
+        "badexample.org",
+        "localhost",
+        "[::2]",
+        "",
+    ] {
+        assert!(!c.allows_host(bad), "{bad}");
+    }
+    let own = production(&[]).unwrap();
+    assert!(own.allows_host("api.example.com") && own.allows_host("127.0.0.1:8000"));
+    assert!(!own.allows_host("evil.example"));
+    assert!(
+        config(&[("ALLOWED_HOSTS", "*")])
+            .unwrap()
+            .allows_host("anything")
+    );
+}
+
+#[test]
+fn return_addresses_match_by_whole_origin() {
+    let c = config(&[("RETURN_ORIGINS", "https://app.example")]).unwrap();
+    let allows = |url: &str| c.allows_return(&Url::parse(url).unwrap());
+    assert!(allows("https://app.example/done?x=1"));
+    assert!(!allows("https://app.example.evil/"));
+    assert!(!allows("https://app.example@evil.example/"));
+    assert!(!allows("https://user@app.example/"));
+    assert!(!allows("http://app.example/"));
+}
+
+#[test]
+fn proxies_may_be_single_addresses() {
+    let c = config(&[("TRUSTED_PROXIES", "10.0.0.0/8, ::1")]).unwrap();
+    assert_eq!(c.trusted_proxies.len(), 2);
+}
+
+#[test]
+fn no_secret_shows_in_debug_output_or_problems() {
+    let c = production(&[]).unwrap();
+    let text = format!("{c:?}");
+    for secret in [
+        "0123456789abcdef",
+        "123:abc",
+        "sk_live_x",
+        "whsec_a",
+        "companion:pw",
+    ] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    let error = production(&[("DATABASE_URL", "postgres://u:hunter2@h:port/x")]).unwrap_err();
+    assert!(!format!("{error:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_table_holds_exactly_the_names_that_are_read() {
+    let read = RefCell::new(BTreeSet::new());
+    let _ = Config::from_vars(|name| {
+        read.borrow_mut().insert(name.to_owned());
+        None
+    });
+    let table: BTreeSet<_> = settings::SETTINGS
+        .iter()
+        .map(|s| s.name.to_owned())
+        .collect();
+    assert_eq!(read.into_inner(), table);
+    assert_eq!(table.len(), settings::SETTINGS.len(), "a name stands twice");
+}
+
+#[test]
+fn env_example_is_the_table() {
+    let file = include_str!("../../.env.example");
+    assert_eq!(
+        file,
+        settings::env_example(),
+        "write settings::env_example() to .env.example"
+    );
+}
+
+#[test]
+fn every_default_in_env_example_can_be_uncommented() {
+    let defaults: Vec<_> = settings::SETTINGS
+        .iter()
+        .filter_map(|s| Some((s.name, s.default?)))
+        .collect();
+    config(&defaults).unwrap();
+}

@@ -1,0 +1,3 @@
+//! What we talk to outside: each a protocol or a trait with its real implementations.
+
+pub mod telegram;

@@ -1,3 +1,4 @@
 //! What we talk to outside: each a protocol or a trait with its real implementations.
 
+pub mod stripe_signature;
 pub mod telegram;

@@ -1,0 +1,1 @@
+DROP TABLE booking_events, held_times, booking_proposals, bookings, availabilities;

@@ -1,0 +1,1 @@
+DROP TABLE refunds, payment_events, checkouts, order_lines, orders;

@@ -1,0 +1,114 @@
+//! Who may use each field of `Query` and `Mutation`: the one table that the guard enforces, the schema's descriptions
+//! quote and the schema walk tests (rule 17).
+
+use super::viewer::Viewer;
+
+/// Who may use a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Anyone, signed in or not.
+    Everyone,
+    /// Any signed-in, active person.
+    SignedIn,
+    /// Who holds this permission (`resource:action`) through a role.
+    Permission(&'static str),
+}
+
+impl Audience {
+    /// Whether the viewer is in it.
+    pub fn admits(self, viewer: &Viewer) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::SignedIn => viewer.signed_in().is_some(),
+            Self::Permission(permission) => viewer.may(permission),
+        }
+    }
+
+    /// The sentence that ends the field's description.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::Everyone => "Audience: everyone.".to_owned(),
+            Self::SignedIn => "Audience: signed in.".to_owned(),
+            Self::Permission(permission) => format!("Audience: staff with `{permission}`."),
+        }
+    }
+}
+
+use Audience::{Everyone, Permission, SignedIn};
+
+/// Every field of `Query`.
+pub const QUERIES: &[(&str, Audience)] = &[
+    ("node", Everyone),
+    ("nodes", Everyone),
+    ("me", SignedIn),
+    ("categories", Everyone),
+    ("cities", Everyone),
+    ("services", Everyone),
+    ("service", Everyone),
+    ("providers", Everyone),
+    ("provider", Everyone),
+    ("providerApplications", Permission("providers:review")),
+    ("booking", SignedIn),
+    ("bookings", Permission("bookings:read")),
+    ("bookingCancelQuote", SignedIn),
+    ("order", SignedIn),
+    ("orders", Permission("orders:read")),
+    ("reviews", Everyone),
+    ("boundaryPolicy", Everyone),
+    ("reports", Permission("reports:read")),
+];
+
+/// Every field of `Mutation`.
+pub const MUTATIONS: &[(&str, Audience)] = &[
+    ("authTelegram", Everyone),
+    ("authRefresh", Everyone),
+    ("authLogout", Everyone),
+    ("sessionRevoke", SignedIn),
+    ("meUpdate", SignedIn),
+    ("mediaUploadBegin", SignedIn),
+    ("providerApply", SignedIn),
+    ("providerUpdate", SignedIn),
+    ("providerApplicationWithdraw", SignedIn),
+    ("providerApplicationReview", Permission("providers:review")),
+    ("providerSuspend", Permission("providers:suspend")),
+    ("providerReinstate", Permission("providers:suspend")),
+    ("providerMediaAttach", SignedIn),
+    ("providerMediaReorder", SignedIn),
+    ("providerMediaRemove", SignedIn),
+    ("providerServicePricingSet", SignedIn),
+    ("serviceCreate", Permission("services:write")),
+    ("serviceUpdate", Permission("services:write")),
+    ("serviceArchive", Permission("services:write")),
+    ("availabilitiesCreate", SignedIn),
+    ("availabilityDelete", SignedIn),
+    ("bookingCreate", SignedIn),
+    ("bookingAccept", SignedIn),
+    ("bookingReject", SignedIn),
+    ("bookingCancel", SignedIn),
+    ("bookingComplete", SignedIn),
+    ("bookingNoShow", SignedIn),
+    ("bookingReschedule", SignedIn),
+    ("bookingRescheduleAnswer", SignedIn),
+    ("orderCreate", SignedIn),
+    ("checkoutCreate", SignedIn),
+    ("refundCreate", Permission("refunds:create")),
+    ("reviewCreate", SignedIn),
+    ("reviewReply", SignedIn),
+    ("reviewModerate", Permission("reviews:moderate")),
+    ("boundaryAcknowledge", SignedIn),
+    ("boundaryPolicyPublish", Permission("boundary:publish")),
+    ("reportCreate", SignedIn),
+    ("reportResolve", Permission("reports:resolve")),
+    ("userBlock", SignedIn),
+    ("userUnblock", SignedIn),
+];
+
+/// The audience of a root field; nothing for one that is not in the table, which nobody may use.
+pub fn audience(root: &str, field: &str) -> Option<Audience> {
+    let table = match root {
+        "Query" => QUERIES,
+        "Mutation" => MUTATIONS,
+        _ => return None,
+    };
+    table.iter().find(|(name, _)| *name == field).map(|(_, audience)| *audience)
+}

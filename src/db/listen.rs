@@ -1,0 +1,150 @@
+//! What other copies of the server changed: PostgreSQL's LISTEN, with a heartbeat that says how fresh we are.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt, stream};
+use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_postgres::AsyncMessage;
+
+/// How often the heartbeat asks; a third of the second that rule 17 allows.
+const HEARTBEAT: Duration = Duration::from_millis(300);
+
+/// Says how long ago the database was last heard.
+#[derive(Clone)]
+pub struct Freshness {
+    origin: Instant,
+    heard_at: Arc<AtomicU64>,
+}
+
+impl Freshness {
+    fn new() -> Self {
+        // Never heard yet.
+        Self { origin: Instant::now(), heard_at: Arc::new(AtomicU64::new(u64::MAX)) }
+    }
+
+    fn mark(&self, at: Instant) {
+        let millis = u64::try_from((at - self.origin).as_millis()).unwrap_or(u64::MAX);
+        self.heard_at.store(millis, Relaxed);
+    }
+
+    /// Whether everything committed more than a second ago has arrived here.
+    pub fn is_fresh(&self) -> bool {
+        let heard = self.heard_at.load(Relaxed);
+        if heard == u64::MAX {
+            return false;
+        }
+        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        now.saturating_sub(heard) < 1000
+    }
+}
+
+/// Listens in a task of its own until dropped.
+pub struct Listener {
+    freshness: Freshness,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Listener {
+    /// Starts to listen on `channel` and hands each payload to `on_payload`; calls `on_gap` whenever
+    /// messages may have been missed (at first, and after each lost connection).
+    pub fn start(
+        url: String,
+        channel: &'static str,
+        on_payload: impl Fn(&str) + Send + Sync + 'static,
+        on_gap: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let freshness = Freshness::new();
+        let heard = freshness.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                if let Err(error) = listen(&url, channel, &heard, &on_payload, &on_gap).await {
+                    tracing::debug!(%error, channel, "listening was interrupted");
+                }
+                tokio::time::sleep(HEARTBEAT).await;
+            }
+        });
+        Self { freshness, task: Mutex::new(Some(task)) }
+    }
+
+    /// How fresh what we know is.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Ok(mut task) = self.task.lock()
+            && let Some(task) = task.take()
+        {
+            task.abort();
+        }
+    }
+}
+
+async fn listen(
+    url: &str,
+    channel: &str,
+    freshness: &Freshness,
+    on_payload: &(impl Fn(&str) + Sync),
+    on_gap: &(impl Fn() + Sync),
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let mut config: tokio_postgres::Config = url.parse()?;
+    config.application_name("companion listen").connect_timeout(Duration::from_secs(2));
+    let (sender, mut messages) = mpsc::unbounded_channel();
+    let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        forward(connection, sender);
+        client
+    } else {
+        let (client, connection) = config.connect(super::pool::tls()?).await?;
+        forward(connection, sender);
+        client
+    };
+    client.batch_execute(&format!("LISTEN {channel}")).await?;
+    on_gap();
+    loop {
+        let asked = Instant::now();
+        // Notifications that were committed before this statement arrive before its answer.
+        tokio::time::timeout(Duration::from_secs(1), client.batch_execute("")).await??;
+        while let Ok(payload) = messages.try_recv() {
+            on_payload(&payload);
+        }
+        freshness.mark(asked);
+        let heartbeat = tokio::time::sleep(HEARTBEAT);
+        tokio::pin!(heartbeat);
+        loop {
+            tokio::select! {
+                () = &mut heartbeat => break,
+                message = messages.recv() => match message {
+                    Some(payload) => on_payload(&payload),
+                    None => return Err("the connection was closed".into()),
+                },
+            }
+        }
+    }
+}
+
+/// Drives the connection and passes its notifications on; ends, and with it the channel, when it breaks.
+fn forward<S, T>(mut connection: tokio_postgres::Connection<S, T>, sender: mpsc::UnboundedSender<String>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(async move {
+        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notification(notification) = message
+                && sender.send(notification.payload().to_owned()).is_err()
+            {
+                break;
+            }
+        }
+    });
+}

@@ -1,0 +1,13 @@
+//! The database: pool, typed ids, enumerations, instants, migrations, and the generated `schema.rs`.
+
+pub mod enums;
+pub mod ids;
+mod instant;
+pub mod listen;
+pub mod migrate;
+mod pool;
+pub mod schema;
+pub mod stats;
+
+pub use instant::Instant;
+pub use pool::{Connection, Db, PoolOptions, Transaction, retry_conflict};

@@ -1,0 +1,66 @@
+//! What a request costs in SQL: a counter that travels with the task.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+
+tokio::task_local! {
+    /// The counter of the request that runs in this task; spawn with [`tokio::task::futures::TaskLocalFuture`]
+    /// (`SQL_STATS.scope(stats, future)`) to count the work of another task to it.
+    pub static SQL_STATS: Arc<SqlStats>;
+}
+
+/// Statements sent and the time they took.
+#[derive(Debug, Default)]
+pub struct SqlStats {
+    statements: AtomicU32,
+    micros: AtomicU64,
+}
+
+impl SqlStats {
+    /// How many statements were sent (`BEGIN` and `COMMIT` are not counted).
+    pub fn statements(&self) -> u32 {
+        self.statements.load(Relaxed)
+    }
+
+    /// How long they took together; more than the request's own time where they ran side by side.
+    pub fn time(&self) -> Duration {
+        Duration::from_micros(self.micros.load(Relaxed))
+    }
+}
+
+/// Reports a connection's statements to the task that sends them.
+#[derive(Default)]
+pub(super) struct Counter {
+    started: Option<Instant>,
+}
+
+fn is_transaction_control(sql: &str) -> bool {
+    ["BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| sql.starts_with(word))
+}
+
+impl Instrumentation for Counter {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartQuery { .. } => self.started = Some(Instant::now()),
+            InstrumentationEvent::FinishQuery { query, .. } => {
+                let Some(started) = self.started.take() else { return };
+                // Formatting costs more than counting, so it is done only where somebody counts.
+                let _ = SQL_STATS.try_with(|stats| {
+                    if !is_transaction_control(&query.to_string()) {
+                        stats.statements.fetch_add(1, Relaxed);
+                        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                        stats.micros.fetch_add(micros, Relaxed);
+                    }
+                });
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The database: pool, typed ids, enumerations, instants, migrations, and the generated `schema.rs`.
 
+pub mod batch;
 pub mod enums;
 pub mod ids;
 mod instant;

@@ -1,0 +1,91 @@
+//! The audit trail: who did what, on what, from where, before and after.
+//!
+//! Rows are written in the transaction of what they tell, and the database refuses to change or delete them.
+
+pub mod model;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    auth::viewer::Viewer,
+    db::{Instant, ids::AuditEventId},
+};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use jiff::Timestamp;
+pub use model::{ActorKind, Outcome};
+
+/// What happened, for [`record`].
+#[derive(Clone, Debug, Default)]
+pub struct Entry {
+    /// `object.verb`, e.g. `booking.accept`.
+    pub action: &'static str,
+    /// On what: the id's prefix (`bkg`) and the id.
+    pub target: Option<(&'static str, Uuid)>,
+    /// What of it counts, as it was.
+    pub before: Option<Value>,
+    /// The same, as it is now.
+    pub after: Option<Value>,
+}
+
+/// Records what `viewer` did; an anonymous viewer is written as a person without an id (a failed sign-in).
+pub async fn record(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
+    now: Timestamp,
+    entry: Entry,
+) -> QueryResult<()> {
+    write(conn, app, Some(viewer), ActorKind::User, Outcome::Done, now, entry).await
+}
+
+/// Records that `viewer` was refused.
+pub async fn record_refused(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
+    now: Timestamp,
+    entry: Entry,
+) -> QueryResult<()> {
+    write(conn, app, Some(viewer), ActorKind::User, Outcome::Refused, now, entry).await
+}
+
+/// Records what a job did ([`ActorKind::System`]) or the payment gateway caused ([`ActorKind::Gateway`]).
+pub async fn record_ours(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    actor: ActorKind,
+    now: Timestamp,
+    entry: Entry,
+) -> QueryResult<()> {
+    write(conn, app, None, actor, Outcome::Done, now, entry).await
+}
+
+async fn write(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    viewer: Option<&Viewer>,
+    actor_kind: ActorKind,
+    outcome: Outcome,
+    now: Timestamp,
+    entry: Entry,
+) -> QueryResult<()> {
+    let Entry { action, target, before, after } = entry;
+    let event = model::AuditEvent {
+        id: AuditEventId(app.entropy.uuid_v7(now)),
+        actor_kind,
+        actor_id: viewer.and_then(Viewer::user_id),
+        action: action.to_owned(),
+        outcome,
+        target_kind: target.map(|(kind, _)| kind.to_owned()),
+        target_id: target.map(|(_, id)| id),
+        before,
+        after,
+        ip_address: viewer.and_then(|viewer| viewer.ip_address).map(|address| address.to_string()),
+        request_id: viewer.map(|viewer| viewer.request_id.to_string()),
+        created_at: Instant(now),
+    };
+    model::insert(conn, &event).await
+}

@@ -1,0 +1,104 @@
+//! Rows of `users`.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::{
+    db::{
+        Instant,
+        ids::{CityId, MediaId, UserId},
+        schema::users,
+    },
+    text_enum,
+};
+
+text_enum! {
+    /// Whether a person may use the service.
+    pub enum UserStatus {
+        /// May sign in.
+        Active = "ACTIVE",
+        /// May not, by staff's decision.
+        Suspended = "SUSPENDED",
+        /// Gone; only what others' history needs is kept.
+        Deleted = "DELETED",
+    }
+}
+
+text_enum! {
+    /// A language that the product speaks.
+    pub enum Language {
+        /// English.
+        En = "EN",
+        /// Chinese.
+        Zh = "ZH",
+        /// Russian.
+        Ru = "RU",
+    }
+}
+
+/// A person with an account.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+pub struct User {
+    /// Identity.
+    pub id: UserId,
+    /// The name that everyone sees, 1 to 100 characters.
+    pub display_name: String,
+    /// A unique handle in lower case.
+    pub username: Option<String>,
+    /// The language of texts for this person.
+    pub language: Language,
+    /// Where the person looks for services.
+    pub city_id: Option<CityId>,
+    /// The avatar.
+    pub avatar_media_id: Option<MediaId>,
+    /// The Telegram account that signs this person in.
+    pub telegram_id: Option<i64>,
+    /// Its name when it last signed in.
+    pub telegram_username: Option<String>,
+    /// Whether the person may use the service.
+    pub status: UserStatus,
+    /// Counts the edits.
+    pub version: i32,
+    /// When the account was made.
+    pub created_at: Instant,
+    /// When it was last edited.
+    pub updated_at: Instant,
+}
+
+/// The people with these ids, in no order.
+pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
+    users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn).await
+}
+
+/// One person.
+pub async fn by_id(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<User>> {
+    users::table.find(id).select(User::as_select()).first(conn).await.optional()
+}
+
+/// Locks a person's row against other writers of time and rights, the first lock in the written order
+/// (architecture.md, habit 5), and reads it.
+pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<User>> {
+    users::table.find(id).select(User::as_select()).for_no_key_update().first(conn).await.optional()
+}
+
+/// The person whom this Telegram account signs in.
+pub async fn by_telegram_id(conn: &mut AsyncPgConnection, telegram_id: i64) -> QueryResult<Option<User>> {
+    users::table
+        .filter(users::telegram_id.eq(telegram_id))
+        .select(User::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Adds a person; false when the Telegram account has one already.
+pub async fn insert_new(conn: &mut AsyncPgConnection, user: &User) -> QueryResult<bool> {
+    let inserted = diesel::insert_into(users::table)
+        .values(user)
+        .on_conflict(users::telegram_id)
+        .do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(inserted == 1)
+}

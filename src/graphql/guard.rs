@@ -1,0 +1,59 @@
+//! The guard on the roots: every field of `Query` and `Mutation` asks the policy first.
+
+use std::borrow::Cow;
+
+use async_graphql::{
+    ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value,
+    parser::types::Field,
+    registry::{MetaType, Registry},
+};
+
+use super::context::ContextExt;
+use crate::{auth::policy, error::Error};
+
+/// A root whose fields are refused to who is not in their audience, before their resolver runs; also ends each
+/// field's description with its audience. A field without one is refused to everyone.
+pub struct Guarded<T>(pub T);
+
+#[async_trait::async_trait]
+impl<T: OutputType> OutputType for Guarded<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        let name = T::create_type_info(registry);
+        let root = T::type_name();
+        if let Some(MetaType::Object { fields, .. }) = registry.types.get_mut(root.as_ref()) {
+            for (field, meta) in fields.iter_mut() {
+                if let Some(audience) = policy::audience(&root, field) {
+                    let text = meta.description.take().unwrap_or_default();
+                    meta.description = Some(format!("{text}\n\n{}", audience.sentence()).trim().to_owned());
+                }
+            }
+        }
+        name
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+        self.0.resolve(ctx, field).await
+    }
+}
+
+#[async_trait::async_trait]
+impl<T: ContainerType> ContainerType for Guarded<T> {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        let field = ctx.item.node.name.node.as_str();
+        if field != "__typename" {
+            let admitted = policy::audience(&T::type_name(), field)
+                .is_some_and(|audience| audience.admits(ctx.viewer()));
+            if !admitted {
+                let error = async_graphql::Error::from(Error::Forbidden);
+                return Err(ctx.set_error_path(error.into_server_error(ctx.item.pos)));
+            }
+        }
+        self.0.resolve_field(ctx).await
+    }
+}
+
+impl<T: ObjectType> ObjectType for Guarded<T> {}

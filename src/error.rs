@@ -104,7 +104,12 @@ pub struct Problem {
 impl Problem {
     /// A problem about no single field.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), field: Vec::new(), details: None }
+        Self {
+            code,
+            message: message.into(),
+            field: Vec::new(),
+            details: None,
+        }
     }
 
     /// The same, about the field at this dotted path of the arguments (`"input.windows.3.endsAt"`).
@@ -152,17 +157,25 @@ impl Error {
 
     /// Something that we need does not answer, with the cause for the log.
     pub fn unavailable(cause: impl Into<Cause>) -> Self {
-        Self::Unavailable { cause: Arc::from(cause.into()), retry_after: None }
+        Self::Unavailable {
+            cause: Arc::from(cause.into()),
+            retry_after: None,
+        }
     }
 
     /// The same, saying when a retry may work.
     pub fn unavailable_for(cause: impl Into<Cause>, retry_after: Duration) -> Self {
-        Self::Unavailable { cause: Arc::from(cause.into()), retry_after: Some(retry_after) }
+        Self::Unavailable {
+            cause: Arc::from(cause.into()),
+            retry_after: Some(retry_after),
+        }
     }
 
     /// The one answer for absent, malformed, of another type and not visible (rule 18), at this argument.
     pub fn not_found(path: &str) -> Self {
-        Problem::new(ErrorCode::NotFound, "There is no such object.").at(path).into()
+        Problem::new(ErrorCode::NotFound, "There is no such object.")
+            .at(path)
+            .into()
     }
 
     /// The viewer sees the object but is the wrong party.
@@ -263,8 +276,14 @@ impl Problems {
     }
 
     /// The value, or an `INVALID_INPUT` about the field and nothing.
-    pub fn take<T, E: fmt::Display>(&mut self, path: &str, outcome: std::result::Result<T, E>) -> Option<T> {
-        outcome.map_err(|error| self.invalid(path, error.to_string())).ok()
+    pub fn take<T, E: fmt::Display>(
+        &mut self,
+        path: &str,
+        outcome: std::result::Result<T, E>,
+    ) -> Option<T> {
+        outcome
+            .map_err(|error| self.invalid(path, error.to_string()))
+            .ok()
     }
 
     /// Whether there is none.
@@ -274,6 +293,10 @@ impl Problems {
 
     /// Refuses when there is any.
     pub fn check(self) -> Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Rejected(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Rejected(self.0))
+        }
     }
 }

@@ -1,9 +1,24 @@
 //! Companion: one GraphQL API for a services marketplace.
 //!
 //! The map of the house: where to go for what.
+//!
+//! - an operation: `features/<x>/graphql.rs` → `service.rs` → `model.rs` (its rules are in that `mod.rs`)
+//! - what a request can reach: [`app`]; who asks and may: [`auth`]; what goes wrong: [`error`]
+//! - the schema's shell (roots, guard, masking, scalars, connections, loaders): [`graphql`]
+//! - the database (pool, ids, enumerations, migrations): [`db`]; background work: [`jobs`]
+//! - settings: [`config`]; time and randomness, which tests control: [`clock`], [`entropy`]
 
+#![recursion_limit = "256"]
+
+pub mod app;
+pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod db;
 pub mod entropy;
+pub mod error;
+pub mod features;
+pub mod graphql;
 pub mod integrations;
+pub mod jobs;
 mod mac;

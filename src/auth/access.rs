@@ -52,16 +52,25 @@ const ACCESS: &str = "
     FROM sessions s JOIN users u ON u.id = s.user_id
     WHERE s.id = $1";
 
-async fn load(conn: &mut AsyncPgConnection, session: SessionId) -> diesel::QueryResult<Option<AccessRow>> {
+async fn load(
+    conn: &mut AsyncPgConnection,
+    session: SessionId,
+) -> diesel::QueryResult<Option<AccessRow>> {
     use diesel::OptionalExtension;
-    diesel::sql_query(ACCESS).bind::<SqlUuid, _>(session).get_result(conn).await.optional()
+    diesel::sql_query(ACCESS)
+        .bind::<SqlUuid, _>(session)
+        .get_result(conn)
+        .await
+        .optional()
 }
 
 impl AccessCache {
     /// Starts to listen on the database at `url`.
     pub fn start(url: String) -> Self {
-        let sessions: Cache<SessionId, Arc<SignedIn>> =
-            Cache::builder().max_capacity(CAPACITY).support_invalidation_closures().build();
+        let sessions: Cache<SessionId, Arc<SignedIn>> = Cache::builder()
+            .max_capacity(CAPACITY)
+            .support_invalidation_closures()
+            .build();
         let changes = Arc::new(AtomicU64::new(0));
         let (ended, missed) = (sessions.clone(), sessions.clone());
         let (heard, gaps) = (changes.clone(), changes.clone());
@@ -77,18 +86,27 @@ impl AccessCache {
                 missed.invalidate_all();
             },
         );
-        Self { sessions, changes, listener }
+        Self {
+            sessions,
+            changes,
+            listener,
+        }
     }
 
     /// The person of this live session; nothing when it was ended or the person is not active.
     ///
     /// While the database has not been heard for a second, each call asks it: `UNAVAILABLE` when it does not answer.
-    pub async fn of(&self, db: &Db, session: SessionId, user: UserId) -> Result<Option<Arc<SignedIn>>> {
+    pub async fn of(
+        &self,
+        db: &Db,
+        session: SessionId,
+        user: UserId,
+    ) -> Result<Option<Arc<SignedIn>>> {
         let fresh = self.listener.freshness().is_fresh();
         if fresh && let Some(known) = self.sessions.get(&session) {
             return Ok((known.user_id == user).then_some(known));
         }
-        let changes = self.changes.load(SeqCst);
+        let changes = AtomicU64::load(&self.changes, SeqCst);
         let row = load(&mut *db.conn().await?, session).await?;
         let Some(row) = row.filter(|row| row.live && row.user_id == user) else {
             return Ok(None);
@@ -100,7 +118,7 @@ impl AccessCache {
         });
         if fresh {
             self.sessions.insert(session, signed_in.clone());
-            if self.changes.load(SeqCst) != changes {
+            if AtomicU64::load(&self.changes, SeqCst) != changes {
                 self.sessions.invalidate(&session);
             }
         }
@@ -114,12 +132,17 @@ impl AccessCache {
 }
 
 fn forget(sessions: &Cache<SessionId, Arc<SignedIn>>, payload: &str) {
-    let parsed = payload.split_once(':').and_then(|(kind, id)| Some((kind, id.parse().ok()?)));
+    let parsed = payload
+        .split_once(':')
+        .and_then(|(kind, id)| Some((kind, id.parse().ok()?)));
     match parsed {
         Some(("session", id)) => sessions.invalidate(&SessionId(id)),
         Some(("user", id)) => {
             let user = UserId(id);
-            if sessions.invalidate_entries_if(move |_, person| person.user_id == user).is_err() {
+            if sessions
+                .invalidate_entries_if(move |_, person| person.user_id == user)
+                .is_err()
+            {
                 sessions.invalidate_all();
             }
         }

@@ -110,5 +110,8 @@ pub fn audience(root: &str, field: &str) -> Option<Audience> {
         "Mutation" => MUTATIONS,
         _ => return None,
     };
-    table.iter().find(|(name, _)| *name == field).map(|(_, audience)| *audience)
+    table
+        .iter()
+        .find(|(name, _)| *name == field)
+        .map(|(_, audience)| *audience)
 }

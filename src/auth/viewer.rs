@@ -30,8 +30,17 @@ pub struct Viewer {
 
 impl Viewer {
     /// Nobody in particular.
-    pub fn anonymous(request_id: Arc<str>, ip_address: Option<IpAddr>, user_agent: Option<Arc<str>>) -> Self {
-        Self { signed_in: None, request_id, ip_address, user_agent }
+    pub fn anonymous(
+        request_id: Arc<str>,
+        ip_address: Option<IpAddr>,
+        user_agent: Option<Arc<str>>,
+    ) -> Self {
+        Self {
+            signed_in: None,
+            request_id,
+            ip_address,
+            user_agent,
+        }
     }
 
     /// The same request by this person.
@@ -57,7 +66,8 @@ impl Viewer {
 
     /// Whether a role of the person grants this permission (`resource:action`).
     pub fn may(&self, permission: &str) -> bool {
-        self.signed_in().is_some_and(|person| person.permissions.covers(permission))
+        self.signed_in()
+            .is_some_and(|person| person.permissions.covers(permission))
     }
 
     /// Whether this is that person.

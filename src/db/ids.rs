@@ -3,8 +3,8 @@
 use std::{fmt, io::Write, str::FromStr};
 
 use diesel::{
-    AsExpression, FromSqlRow,
-    deserialize::{self, FromSql},
+    deserialize::{self, FromSql, FromSqlRow},
+    expression::AsExpression,
     pg::{Pg, PgValue},
     serialize::{self, IsNull, Output, ToSql},
     sql_types,
@@ -168,7 +168,15 @@ mod tests {
         assert_eq!(text.parse::<UserId>(), Ok(id));
         assert_eq!(text.parse::<RoleId>(), Err(BadId));
         assert_eq!(text.to_uppercase().parse::<UserId>(), Err(BadId));
-        for bad in ["", "usr_", "usr", "_", "usr_1", "usr_zzzzzzzzzzzzzzzzzzzzzzzzzz", "usr_\0"] {
+        for bad in [
+            "",
+            "usr_",
+            "usr",
+            "_",
+            "usr_1",
+            "usr_zzzzzzzzzzzzzzzzzzzzzzzzzz",
+            "usr_\0",
+        ] {
             assert_eq!(bad.parse::<UserId>(), Err(BadId), "{bad:?}");
         }
     }

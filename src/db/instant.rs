@@ -3,8 +3,8 @@
 use std::ops::Deref;
 
 use diesel::{
-    AsExpression, FromSqlRow,
-    deserialize::{self, FromSql},
+    deserialize::{self, FromSql, FromSqlRow},
+    expression::AsExpression,
     pg::{Pg, PgValue},
     serialize::{self, Output, ToSql},
     sql_types::Timestamptz,
@@ -16,8 +16,18 @@ use jiff::Timestamp;
 /// `jiff-diesel` knows the wire format; its own wrappers would show up in every row type and need a second one
 /// for NULL, so rows use this and hand out a `Timestamp` by deref.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, AsExpression, FromSqlRow,
-    serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    AsExpression,
+    FromSqlRow,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[diesel(sql_type = Timestamptz)]
 #[serde(transparent)]

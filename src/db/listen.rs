@@ -25,7 +25,10 @@ pub struct Freshness {
 impl Freshness {
     fn new() -> Self {
         // Never heard yet.
-        Self { origin: Instant::now(), heard_at: Arc::new(AtomicU64::new(u64::MAX)) }
+        Self {
+            origin: Instant::now(),
+            heard_at: Arc::new(AtomicU64::new(u64::MAX)),
+        }
     }
 
     fn mark(&self, at: Instant) {
@@ -69,7 +72,10 @@ impl Listener {
                 tokio::time::sleep(HEARTBEAT).await;
             }
         });
-        Self { freshness, task: Mutex::new(Some(task)) }
+        Self {
+            freshness,
+            task: Mutex::new(Some(task)),
+        }
     }
 
     /// How fresh what we know is.
@@ -96,7 +102,9 @@ async fn listen(
     on_gap: &(impl Fn() + Sync),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut config: tokio_postgres::Config = url.parse()?;
-    config.application_name("companion listen").connect_timeout(Duration::from_secs(2));
+    config
+        .application_name("companion listen")
+        .connect_timeout(Duration::from_secs(2));
     let (sender, mut messages) = mpsc::unbounded_channel();
     let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
         let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
@@ -132,8 +140,10 @@ async fn listen(
 }
 
 /// Drives the connection and passes its notifications on; ends, and with it the channel, when it breaks.
-fn forward<S, T>(mut connection: tokio_postgres::Connection<S, T>, sender: mpsc::UnboundedSender<String>)
-where
+fn forward<S, T>(
+    mut connection: tokio_postgres::Connection<S, T>,
+    sender: mpsc::UnboundedSender<String>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {

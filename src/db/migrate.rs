@@ -71,4 +71,3 @@ pub async fn status(url: &str) -> Result<Vec<MigrationStatus>, MigrationError> {
         })
         .collect())
 }
-

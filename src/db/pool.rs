@@ -50,8 +50,10 @@ pub(super) async fn connect(
     }
     config.application_name("companion");
     let mut connection = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-        let (client, connection) =
-            config.connect(tokio_postgres::NoTls).await.map_err(|error| bad(&error))?;
+        let (client, connection) = config
+            .connect(tokio_postgres::NoTls)
+            .await
+            .map_err(|error| bad(&error))?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     } else {
         let (client, connection) = config.connect(tls()?).await.map_err(|error| bad(&error))?;
@@ -155,16 +157,26 @@ impl Transaction {
 
 impl Deref for Transaction {
     type Target = AsyncPgConnection;
-    #[expect(clippy::expect_used, reason = "only `commit` and `drop`, which consume, take it out")]
+    #[expect(
+        clippy::expect_used,
+        reason = "only `commit` and `drop`, which consume, take it out"
+    )]
     fn deref(&self) -> &AsyncPgConnection {
-        self.conn.as_deref().expect("an open transaction has its connection")
+        self.conn
+            .as_deref()
+            .expect("an open transaction has its connection")
     }
 }
 
 impl DerefMut for Transaction {
-    #[expect(clippy::expect_used, reason = "only `commit` and `drop`, which consume, take it out")]
+    #[expect(
+        clippy::expect_used,
+        reason = "only `commit` and `drop`, which consume, take it out"
+    )]
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        self.conn.as_deref_mut().expect("an open transaction has its connection")
+        self.conn
+            .as_deref_mut()
+            .expect("an open transaction has its connection")
     }
 }
 
@@ -189,7 +201,9 @@ impl Drop for Transaction {
 /// Runs `work`, and once more when it lost against another transaction (deadlock, lock wait, serialization).
 ///
 /// `work` begins its own transaction, so that nothing of the first run is left (security.md, deadlocks).
-pub async fn retry_conflict<T, F: Future<Output = Result<T>>>(mut work: impl FnMut() -> F) -> Result<T> {
+pub async fn retry_conflict<T, F: Future<Output = Result<T>>>(
+    mut work: impl FnMut() -> F,
+) -> Result<T> {
     match work().await {
         Err(error) if error.is_lock_conflict() => work().await,
         outcome => outcome,

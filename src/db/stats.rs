@@ -42,7 +42,9 @@ pub(super) struct Counter {
 }
 
 fn is_transaction_control(sql: &str) -> bool {
-    ["BEGIN", "COMMIT", "ROLLBACK"].iter().any(|word| sql.starts_with(word))
+    ["BEGIN", "COMMIT", "ROLLBACK"]
+        .iter()
+        .any(|word| sql.starts_with(word))
 }
 
 impl Instrumentation for Counter {
@@ -50,12 +52,15 @@ impl Instrumentation for Counter {
         match event {
             InstrumentationEvent::StartQuery { .. } => self.started = Some(Instant::now()),
             InstrumentationEvent::FinishQuery { query, .. } => {
-                let Some(started) = self.started.take() else { return };
+                let Some(started) = self.started.take() else {
+                    return;
+                };
                 // Formatting costs more than counting, so it is done only where somebody counts.
                 let _ = SQL_STATS.try_with(|stats| {
                     if !is_transaction_control(&query.to_string()) {
                         stats.statements.fetch_add(1, Relaxed);
-                        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                        let micros =
+                            u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                         stats.micros.fetch_add(micros, Relaxed);
                     }
                 });

@@ -19,7 +19,11 @@ impl RequestContext {
     /// For one request.
     pub fn new(app: App, viewer: Viewer) -> Self {
         let loaders = Loaders::new(&app.db);
-        Self { app, viewer, loaders }
+        Self {
+            app,
+            viewer,
+            loaders,
+        }
     }
 }
 

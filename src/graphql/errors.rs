@@ -66,7 +66,10 @@ pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelC
         (Some(Error::Forbidden), _) => (TopLevelCode::Forbidden, "You may not use this field."),
         (Some(Error::Unavailable { cause, .. } | Error::LockConflict(cause)), _) => {
             tracing::warn!(request_id, %cause, "unavailable");
-            (TopLevelCode::Unavailable, "The service is not available right now. Try again.")
+            (
+                TopLevelCode::Unavailable,
+                "The service is not available right now. Try again.",
+            )
         }
         (Some(Error::Timeout(cause)), _) => {
             tracing::warn!(request_id, %cause, "timed out");
@@ -82,7 +85,10 @@ pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelC
             (TopLevelCode::Internal, "Something went wrong on our side.")
         }
         (None, None) => {
-            return (with_code(error, TopLevelCode::BadRequest, request_id), TopLevelCode::BadRequest);
+            return (
+                with_code(error, TopLevelCode::BadRequest, request_id),
+                TopLevelCode::BadRequest,
+            );
         }
         (None, Some(_)) => {
             tracing::error!(request_id, error = %error.message, "foreign error in a resolver");
@@ -91,10 +97,16 @@ pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelC
     };
     error.message = message.to_owned();
     let mut masked = with_code(error, code, request_id);
-    if let Some(Error::Unavailable { retry_after: Some(after), .. }) = &ours
+    if let Some(Error::Unavailable {
+        retry_after: Some(after),
+        ..
+    }) = &ours
         && let Some(extensions) = &mut masked.extensions
     {
-        extensions.set("retryAfterMs", u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        extensions.set(
+            "retryAfterMs",
+            u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+        );
     }
     (masked, code)
 }

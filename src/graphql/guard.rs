@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use async_graphql::{
-    ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult, Value,
+    ContainerType, Context, ContextSelectionSet, ObjectType, OutputType, Positioned, ServerResult,
+    Value,
     parser::types::Field,
     registry::{MetaType, Registry},
 };
@@ -28,14 +29,22 @@ impl<T: OutputType> OutputType for Guarded<T> {
             for (field, meta) in fields.iter_mut() {
                 if let Some(audience) = policy::audience(&root, field) {
                     let text = meta.description.take().unwrap_or_default();
-                    meta.description = Some(format!("{text}\n\n{}", audience.sentence()).trim().to_owned());
+                    meta.description = Some(
+                        format!("{text}\n\n{}", audience.sentence())
+                            .trim()
+                            .to_owned(),
+                    );
                 }
             }
         }
         name
     }
 
-    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
+    async fn resolve(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        field: &Positioned<Field>,
+    ) -> ServerResult<Value> {
         self.0.resolve(ctx, field).await
     }
 }

@@ -18,7 +18,9 @@ impl ScalarType for DateTime {
             return Err(InputValueError::expected_type(value));
         };
         let parsed = strict_rfc3339(text).ok_or_else(|| {
-            InputValueError::custom("a time like 2026-11-21T13:00:00Z, in the years 2000 to 2100, is needed")
+            InputValueError::custom(
+                "a time like 2026-11-21T13:00:00Z, in the years 2000 to 2100, is needed",
+            )
         })?;
         Ok(Self(parsed))
     }
@@ -35,11 +37,26 @@ impl ScalarType for DateTime {
 /// jiff reads more than RFC 3339 (zone annotations, other separators), which others would then rely on.
 fn strict_rfc3339(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
-    let digits = |from: usize, to: usize| bytes.get(from..to).is_some_and(|part| part.iter().all(u8::is_ascii_digit));
+    let digits = |from: usize, to: usize| {
+        bytes
+            .get(from..to)
+            .is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+    };
     let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
-    let shape = digits(0, 4) && is(4, b"-") && digits(5, 7) && is(7, b"-") && digits(8, 10) && is(10, b"Tt")
-        && digits(11, 13) && is(13, b":") && digits(14, 16) && is(16, b":") && digits(17, 19);
-    let zone = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    let shape = digits(0, 4)
+        && is(4, b"-")
+        && digits(5, 7)
+        && is(7, b"-")
+        && digits(8, 10)
+        && is(10, b"Tt")
+        && digits(11, 13)
+        && is(13, b":")
+        && digits(14, 16)
+        && is(16, b":")
+        && digits(17, 19);
+    let zone = text
+        .get(19..)?
+        .trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let zone_shape = matches!(zone, "Z" | "z") || (zone.len() == 6 && zone.starts_with(['+', '-']));
     if !shape || !zone_shape || text.len() > 40 {
         return None;
@@ -62,8 +79,12 @@ impl ScalarType for Int64 {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
             Value::Number(number) => match number.as_i64() {
-                Some(integer) if integer.abs_diff(0) <= MAX_SAFE_INTEGER.unsigned_abs() => Ok(Self(integer)),
-                _ => Err(InputValueError::custom("an integer within ±(2^53 − 1) is needed")),
+                Some(integer) if integer.abs_diff(0) <= MAX_SAFE_INTEGER.unsigned_abs() => {
+                    Ok(Self(integer))
+                }
+                _ => Err(InputValueError::custom(
+                    "an integer within ±(2^53 − 1) is needed",
+                )),
             },
             _ => Err(InputValueError::expected_type(value)),
         }
@@ -121,10 +142,28 @@ mod tests {
 
     #[test]
     fn only_rfc_3339_within_the_years_is_a_time() {
-        for good in ["2026-11-21T13:00:00Z", "2026-11-21t13:00:00.123456z", "2026-11-21T13:00:00+02:00", "2000-01-01T00:00:00Z", "2100-12-31T23:59:59Z"] {
+        for good in [
+            "2026-11-21T13:00:00Z",
+            "2026-11-21t13:00:00.123456z",
+            "2026-11-21T13:00:00+02:00",
+            "2000-01-01T00:00:00Z",
+            "2100-12-31T23:59:59Z",
+        ] {
             assert!(strict_rfc3339(good).is_some(), "{good}");
         }
-        for bad in ["", "2026-11-21", "2026-11-21 13:00:00Z", "2026-11-21T13:00:00", "2026-11-21T13:00:00Z[Europe/Berlin]", "1999-12-31T23:59:59Z", "2101-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-11-21T25:00:00Z", "2026-11-21T13:00:00+02", "+02026-11-21T13:00:00Z"] {
+        for bad in [
+            "",
+            "2026-11-21",
+            "2026-11-21 13:00:00Z",
+            "2026-11-21T13:00:00",
+            "2026-11-21T13:00:00Z[Europe/Berlin]",
+            "1999-12-31T23:59:59Z",
+            "2101-01-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-11-21T25:00:00Z",
+            "2026-11-21T13:00:00+02",
+            "+02026-11-21T13:00:00Z",
+        ] {
             assert!(strict_rfc3339(bad).is_none(), "{bad}");
         }
     }

@@ -67,7 +67,12 @@ pub struct UserError {
 
 impl From<Problem> for UserError {
     fn from(problem: Problem) -> Self {
-        let Problem { code, message, field, details } = problem;
+        let Problem {
+            code,
+            message,
+            field,
+            details,
+        } = problem;
         Self {
             code: code.into(),
             message: message.into_owned(),

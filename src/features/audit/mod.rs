@@ -38,7 +38,16 @@ pub async fn record(
     now: Timestamp,
     entry: Entry,
 ) -> QueryResult<()> {
-    write(conn, app, Some(viewer), ActorKind::User, Outcome::Done, now, entry).await
+    write(
+        conn,
+        app,
+        Some(viewer),
+        ActorKind::User,
+        Outcome::Done,
+        now,
+        entry,
+    )
+    .await
 }
 
 /// Records that `viewer` was refused.
@@ -49,7 +58,16 @@ pub async fn record_refused(
     now: Timestamp,
     entry: Entry,
 ) -> QueryResult<()> {
-    write(conn, app, Some(viewer), ActorKind::User, Outcome::Refused, now, entry).await
+    write(
+        conn,
+        app,
+        Some(viewer),
+        ActorKind::User,
+        Outcome::Refused,
+        now,
+        entry,
+    )
+    .await
 }
 
 /// Records what a job did ([`ActorKind::System`]) or the payment gateway caused ([`ActorKind::Gateway`]).
@@ -72,7 +90,12 @@ async fn write(
     now: Timestamp,
     entry: Entry,
 ) -> QueryResult<()> {
-    let Entry { action, target, before, after } = entry;
+    let Entry {
+        action,
+        target,
+        before,
+        after,
+    } = entry;
     let event = model::AuditEvent {
         id: AuditEventId(app.entropy.uuid_v7(now)),
         actor_kind,
@@ -83,7 +106,9 @@ async fn write(
         target_id: target.map(|(_, id)| id),
         before,
         after,
-        ip_address: viewer.and_then(|viewer| viewer.ip_address).map(|address| address.to_string()),
+        ip_address: viewer
+            .and_then(|viewer| viewer.ip_address)
+            .map(|address| address.to_string()),
         request_id: viewer.map(|viewer| viewer.request_id.to_string()),
         created_at: Instant(now),
     };

@@ -68,6 +68,9 @@ pub struct AuditEvent {
 
 /// Adds an entry.
 pub async fn insert(conn: &mut AsyncPgConnection, event: &AuditEvent) -> QueryResult<()> {
-    diesel::insert_into(audit_events::table).values(event).execute(conn).await?;
+    diesel::insert_into(audit_events::table)
+        .values(event)
+        .execute(conn)
+        .await?;
     Ok(())
 }

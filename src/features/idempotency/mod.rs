@@ -47,7 +47,13 @@ impl Ticket {
     /// Keeps the outcome's ids; commits with the transaction.
     pub async fn keep(self, conn: &mut AsyncPgConnection, outcome: &impl Serialize) -> Result<()> {
         let outcome = serde_json::to_value(outcome).map_err(Error::internal)?;
-        let Self { actor, operation, key, input_sha256, now } = self;
+        let Self {
+            actor,
+            operation,
+            key,
+            input_sha256,
+            now,
+        } = self;
         model::upsert(
             conn,
             &model::KeptOutcome {
@@ -83,9 +89,12 @@ pub async fn begin<T: DeserializeOwned>(
     now: Timestamp,
 ) -> Result<Begun<T>> {
     if !is_valid_key(key) {
-        return Err(Problem::new(ErrorCode::InvalidInput, "1 to 128 printable ASCII characters are needed.")
-            .at("idempotencyKey")
-            .into());
+        return Err(Problem::new(
+            ErrorCode::InvalidInput,
+            "1 to 128 printable ASCII characters are needed.",
+        )
+        .at("idempotencyKey")
+        .into());
     }
     let input_sha256 = Sha256::digest(serde_json::to_vec(input).map_err(Error::internal)?).to_vec();
     let lock = lock_number(actor, operation, key);
@@ -95,7 +104,13 @@ pub async fn begin<T: DeserializeOwned>(
         if model::try_lock(&mut tx, lock).await? {
             let oldest = Instant(now - KEPT);
             let Some(kept) = model::find(&mut tx, actor, operation, key, oldest).await? else {
-                let ticket = Ticket { actor, operation, key: key.to_owned(), input_sha256, now };
+                let ticket = Ticket {
+                    actor,
+                    operation,
+                    key: key.to_owned(),
+                    input_sha256,
+                    now,
+                };
                 return Ok(Begun::Fresh(tx, ticket));
             };
             if kept.input_sha256 != input_sha256 {
@@ -106,7 +121,9 @@ pub async fn begin<T: DeserializeOwned>(
                 .at("idempotencyKey")
                 .into());
             }
-            return Ok(Begun::Repeat(serde_json::from_value(kept.outcome).map_err(Error::internal)?));
+            return Ok(Begun::Repeat(
+                serde_json::from_value(kept.outcome).map_err(Error::internal)?,
+            ));
         }
         drop(tx);
         if waiting_since.elapsed() > PATIENCE {
@@ -130,5 +147,7 @@ fn lock_number(actor: UserId, operation: &str, key: &str) -> i64 {
         .chain_update([0])
         .chain_update(key.as_bytes())
         .finalize();
-    digest.first_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes))
+    digest
+        .first_chunk::<8>()
+        .map_or(0, |bytes| i64::from_be_bytes(*bytes))
 }

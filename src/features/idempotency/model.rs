@@ -1,9 +1,6 @@
 //! Rows of `idempotency_keys`, and the advisory lock of a key.
 
-use diesel::{
-    prelude::*,
-    sql_types::{BigInt, Bool},
-};
+use diesel::{prelude::*, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
@@ -27,7 +24,9 @@ diesel::define_sql_function! {
 
 /// Takes the lock until the transaction ends; false when another has it.
 pub(super) async fn try_lock(conn: &mut AsyncPgConnection, number: i64) -> QueryResult<bool> {
-    diesel::select(pg_try_advisory_xact_lock(number)).get_result(conn).await
+    diesel::select(pg_try_advisory_xact_lock(number))
+        .get_result(conn)
+        .await
 }
 
 /// What was kept since `oldest`.
@@ -51,7 +50,11 @@ pub(super) async fn find(
 pub(super) async fn upsert(conn: &mut AsyncPgConnection, kept: &KeptOutcome) -> QueryResult<()> {
     diesel::insert_into(idempotency_keys::table)
         .values(kept)
-        .on_conflict((idempotency_keys::actor_id, idempotency_keys::operation, idempotency_keys::key))
+        .on_conflict((
+            idempotency_keys::actor_id,
+            idempotency_keys::operation,
+            idempotency_keys::key,
+        ))
         .do_update()
         .set((
             idempotency_keys::input_sha256.eq(&kept.input_sha256),
@@ -64,6 +67,11 @@ pub(super) async fn upsert(conn: &mut AsyncPgConnection, kept: &KeptOutcome) -> 
 }
 
 /// Deletes what is older.
-pub(super) async fn delete_before(conn: &mut AsyncPgConnection, before: Instant) -> QueryResult<usize> {
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.le(before))).execute(conn).await
+pub(super) async fn delete_before(
+    conn: &mut AsyncPgConnection,
+    before: Instant,
+) -> QueryResult<usize> {
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.le(before)))
+        .execute(conn)
+        .await
 }

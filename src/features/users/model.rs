@@ -68,22 +68,40 @@ pub struct User {
 
 /// The people with these ids, in no order.
 pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
-    users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn).await
+    users::table
+        .filter(users::id.eq_any(ids))
+        .select(User::as_select())
+        .load(conn)
+        .await
 }
 
 /// One person.
 pub async fn by_id(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<User>> {
-    users::table.find(id).select(User::as_select()).first(conn).await.optional()
+    users::table
+        .find(id)
+        .select(User::as_select())
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Locks a person's row against other writers of time and rights, the first lock in the written order
 /// (architecture.md, habit 5), and reads it.
 pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<User>> {
-    users::table.find(id).select(User::as_select()).for_no_key_update().first(conn).await.optional()
+    users::table
+        .find(id)
+        .select(User::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// The person whom this Telegram account signs in.
-pub async fn by_telegram_id(conn: &mut AsyncPgConnection, telegram_id: i64) -> QueryResult<Option<User>> {
+pub async fn by_telegram_id(
+    conn: &mut AsyncPgConnection,
+    telegram_id: i64,
+) -> QueryResult<Option<User>> {
     users::table
         .filter(users::telegram_id.eq(telegram_id))
         .select(User::as_select())

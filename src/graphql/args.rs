@@ -1,0 +1,18 @@
+//! Arguments that every operation reads the same way.
+
+use async_graphql::ID;
+
+use crate::{
+    db::ids::TypedId,
+    error::{Error, Result},
+};
+
+/// The typed id, or the one answer for what is not there (rule 18), at this argument.
+pub fn id<T: TypedId>(id: &ID, path: &str) -> Result<T> {
+    id.parse().map_err(|_| Error::not_found(path))
+}
+
+/// The typed id of a query's argument; nothing for what cannot be one.
+pub fn maybe_id<T: TypedId>(id: &ID) -> Option<T> {
+    id.parse().ok()
+}

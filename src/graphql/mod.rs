@@ -1,0 +1,45 @@
+//! The schema: roots, guard, masking, limits, scalars, connections and the set of loaders. No SQL here.
+
+pub mod args;
+pub mod connection;
+pub mod context;
+pub mod errors;
+pub mod guard;
+pub mod loaders;
+pub mod scalars;
+pub mod user_error;
+
+use async_graphql::{EmptySubscription, MergedObject, Schema as AsyncSchema};
+
+use crate::{config::Config, features::accounts::graphql as accounts};
+use guard::Guarded;
+
+/// What can be asked.
+#[derive(MergedObject, Default)]
+pub struct Query(accounts::AccountQueries);
+
+/// What can be done. Each field is one business action in one transaction.
+#[derive(MergedObject, Default)]
+pub struct Mutation(accounts::AccountMutations);
+
+/// The executable schema.
+pub type Schema = AsyncSchema<Guarded<Query>, Guarded<Mutation>, EmptySubscription>;
+
+/// Builds the schema; limits on size and cost are checked before it (see `limits`), so its own are off.
+pub fn build_schema(config: &Config) -> Schema {
+    let mut builder = Schema::build(
+        Guarded(Query::default()),
+        Guarded(Mutation::default()),
+        EmptySubscription,
+    )
+    .limit_recursive_depth(64);
+    if config.is_production() {
+        builder = builder.disable_suggestions();
+    }
+    builder.finish()
+}
+
+/// The schema as text, for `schema.graphql`.
+pub fn sdl() -> String {
+    build_schema(&Config::development()).sdl()
+}

@@ -1,0 +1,100 @@
+//! Background work: a queue in PostgreSQL.
+//!
+//! A job is enqueued in the transaction of what it must follow, is taken by one worker at a time (`SKIP LOCKED` and a
+//! lease that a dead worker loses), runs at least once, and is therefore written to do nothing the second time.
+//! Deadlines of rows (bookings, checkouts, uploads) are found by sweeps, which are jobs that come back: see
+//! [`Kind::sweep_every`].
+
+mod model;
+pub mod worker;
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    db::{Instant, ids::JobId},
+    error::{Error, Result},
+    text_enum,
+};
+
+text_enum! {
+    /// What there is to do in the background.
+    pub enum Kind {
+        /// Forgets idempotency keys after 24 h.
+        ForgetIdempotencyKeys = "FORGET_IDEMPOTENCY_KEYS",
+    }
+}
+
+impl Kind {
+    /// How often a job of this kind comes back by itself; nothing for one that is enqueued by an operation.
+    pub fn sweep_every(self) -> Option<Duration> {
+        match self {
+            Self::ForgetIdempotencyKeys => Some(Duration::from_secs(3600)),
+        }
+    }
+}
+
+/// Does one job. `payload` is what [`enqueue`] was given.
+async fn run(app: &App, kind: Kind, _payload: &serde_json::Value) -> Result<()> {
+    match kind {
+        Kind::ForgetIdempotencyKeys => {
+            let now = app.clock.now();
+            crate::features::idempotency::forget_old(&mut *app.db.conn().await?, now).await?;
+            Ok(())
+        }
+    }
+}
+
+/// Enqueues a job in the caller's transaction, to run at `run_at`.
+///
+/// `dedupe_key` names the work (an id, say): while a job of this kind and key waits, another is not added.
+pub async fn enqueue(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    kind: Kind,
+    dedupe_key: &str,
+    payload: &impl Serialize,
+    run_at: Timestamp,
+) -> Result<()> {
+    let payload = serde_json::to_value(payload).map_err(Error::internal)?;
+    let now = app.clock.now();
+    let job = model::Job {
+        id: JobId(app.entropy.uuid_v7(now)),
+        kind,
+        dedupe_key: dedupe_key.to_owned(),
+        payload,
+        run_at: Instant(run_at),
+        attempts: 0,
+        locked_until: None,
+        last_error: None,
+        created_at: Instant(now),
+    };
+    Ok(model::insert(conn, &job).await?)
+}
+
+/// Makes sure that every sweep is in the queue.
+pub async fn schedule_sweeps(app: &App) -> QueryResult<()> {
+    let Ok(mut conn) = app.db.conn().await else {
+        return Ok(());
+    };
+    for kind in Kind::ALL {
+        if kind.sweep_every().is_some() {
+            let now = app.clock.now();
+            let _ = enqueue(
+                &mut conn,
+                app,
+                *kind,
+                "sweep",
+                &serde_json::Value::Null,
+                now,
+            )
+            .await;
+        }
+    }
+    Ok(())
+}

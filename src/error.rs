@@ -130,6 +130,8 @@ impl Problem {
 pub enum Error {
     /// The user's doing: shown as user errors.
     Rejected(Vec<Problem>),
+    /// The caller's request is not well formed (a foreign cursor, a page size): top-level `BAD_REQUEST`.
+    BadRequest(Cow<'static, str>),
     /// The viewer is not in the audience of what was asked for: top-level `FORBIDDEN`.
     Forbidden,
     /// Something that we need does not answer now: shown as `UNAVAILABLE`, the cause logged.
@@ -150,6 +152,11 @@ pub enum Error {
 type Cause = Box<dyn StdError + Send + Sync>;
 
 impl Error {
+    /// The request is not well formed; the text is shown.
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::BadRequest(message.into())
+    }
+
     /// Our fault, with its cause for the log.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::Internal(Arc::from(cause.into()))
@@ -238,6 +245,7 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rejected(problems) => f.debug_tuple("Rejected").field(problems).finish(),
+            Self::BadRequest(message) => write!(f, "BadRequest({message})"),
             Self::Forbidden => f.write_str("Forbidden"),
             Self::Unavailable { cause, .. } => write!(f, "Unavailable({cause})"),
             Self::Timeout(cause) => write!(f, "Timeout({cause})"),

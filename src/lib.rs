@@ -6,6 +6,7 @@
 //! - what a request can reach: [`app`]; who asks and may: [`auth`]; what goes wrong: [`error`]
 //! - the schema's shell (roots, guard, masking, scalars, connections, loaders): [`graphql`]
 //! - the database (pool, ids, enumerations, migrations): [`db`]; background work: [`jobs`]
+//! - keyset paging: [`cursor`]
 //! - settings: [`config`]; time and randomness, which tests control: [`clock`], [`entropy`]
 
 #![recursion_limit = "256"]
@@ -14,6 +15,7 @@ pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod cursor;
 pub mod db;
 pub mod entropy;
 pub mod error;

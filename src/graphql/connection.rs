@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use async_graphql::{OutputType, SimpleObject, TypeName};
+use serde::Serialize;
+
+use crate::{cursor, error::Result};
 
 /// Where this page lies in the list.
 #[derive(Clone, Debug, SimpleObject)]
@@ -50,5 +53,41 @@ pub struct Connection<T: OutputType> {
 impl<T: OutputType> TypeName for Connection<T> {
     fn type_name() -> Cow<'static, str> {
         format!("{}Connection", <T as OutputType>::type_name()).into()
+    }
+}
+
+impl<T: OutputType + Clone> Connection<T> {
+    /// From a page of rows: the name of its order, a row's cursor values (ending in the id), and a row's node.
+    pub fn of<R, K: Serialize>(
+        slice: cursor::Slice<R>,
+        order: &str,
+        values: impl Fn(&R) -> K,
+        node: impl Fn(R) -> T,
+    ) -> Result<Self> {
+        let cursor::Slice {
+            rows,
+            has_next,
+            has_previous,
+            total,
+        } = slice;
+        let mut edges = Vec::with_capacity(rows.len());
+        for row in rows {
+            let cursor = cursor::encode(order, &values(&row))?;
+            edges.push(Edge {
+                cursor,
+                node: node(row),
+            });
+        }
+        Ok(Self {
+            nodes: edges.iter().map(|edge| edge.node.clone()).collect(),
+            page_info: PageInfo {
+                has_next_page: has_next,
+                has_previous_page: has_previous,
+                start_cursor: edges.first().map(|edge| edge.cursor.clone()),
+                end_cursor: edges.last().map(|edge| edge.cursor.clone()),
+            },
+            edges,
+            total_count: total.and_then(|total| i32::try_from(total).ok()),
+        })
     }
 }

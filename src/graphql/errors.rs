@@ -63,6 +63,13 @@ fn with_code(mut error: ServerError, code: TopLevelCode, request_id: &str) -> Se
 pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelCode) {
     let ours = error.source::<Error>().cloned();
     let (code, message) = match (&ours, &error.source) {
+        (Some(Error::BadRequest(message)), _) => {
+            error.message = message.clone().into_owned();
+            return (
+                with_code(error, TopLevelCode::BadRequest, request_id),
+                TopLevelCode::BadRequest,
+            );
+        }
         (Some(Error::Forbidden), _) => (TopLevelCode::Forbidden, "You may not use this field."),
         (Some(Error::Unavailable { cause, .. } | Error::LockConflict(cause)), _) => {
             tracing::warn!(request_id, %cause, "unavailable");

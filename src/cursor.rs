@@ -1,0 +1,238 @@
+//! Keyset paging: opaque cursors that hold an order's exact values, and the page that arguments ask for.
+//!
+//! A list's order has a name (`"rating"`), a tuple of values that ends in the id, and is refused another order's
+//! cursor. A row whose values stay is seen exactly once, whatever is inserted or deleted meanwhile (api.md, Lists).
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{Error, Result};
+
+/// A page without `first` or `last` has this many nodes.
+pub const DEFAULT_PAGE: usize = 20;
+/// `first` and `last` go up to this.
+pub const LARGEST_PAGE: usize = 100;
+/// The longest cursor that is read; ours are far shorter.
+const LONGEST_CURSOR: usize = 1024;
+
+/// The opaque text of a position in an order. `values` ends in the row's id.
+pub fn encode(order: &str, values: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_vec(&(order, values)).map_err(Error::internal)?;
+    Ok(URL_SAFE_NO_PAD.encode(json))
+}
+
+/// The values of a cursor of this order; `BAD_REQUEST` for anything else.
+pub fn decode<T: DeserializeOwned>(order: &str, text: &str) -> Result<T> {
+    let bad = || Error::bad_request("The cursor is not one of this list and order.");
+    if text.len() > LONGEST_CURSOR {
+        return Err(bad());
+    }
+    let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
+    // PostgreSQL cannot hold U+0000, escaped or not; serde refuses lone surrogates itself.
+    let text = String::from_utf8(json).map_err(|_| bad())?;
+    if text.contains("\\u0000") {
+        return Err(bad());
+    }
+    let (found, values): (String, T) = serde_json::from_str(&text).map_err(|_| bad())?;
+    if found == order {
+        Ok(values)
+    } else {
+        Err(bad())
+    }
+}
+
+/// The paging arguments of a connection, as they came.
+#[derive(Clone, Debug, Default)]
+pub struct PageArgs {
+    /// How many from the start, 1 to 100.
+    pub first: Option<i32>,
+    /// Only what follows this cursor.
+    pub after: Option<String>,
+    /// How many from the end, 1 to 100.
+    pub last: Option<i32>,
+    /// Only what precedes this cursor.
+    pub before: Option<String>,
+}
+
+/// The page that is asked for; `K` are the values of a cursor of its order.
+#[derive(Clone, Debug)]
+pub struct Page<K> {
+    /// How many rows at most.
+    pub limit: usize,
+    /// Whether rows are read against the order, from the end or from `before`.
+    pub backwards: bool,
+    /// Where to go on from, exclusive.
+    pub from: Option<K>,
+}
+
+impl PageArgs {
+    /// Reads the arguments for this order.
+    ///
+    /// `BAD_REQUEST` for sizes outside 1–100, `first` with `last` or `before`, `last` with `after`, or a foreign cursor.
+    pub fn page<K: DeserializeOwned>(&self, order: &str) -> Result<Page<K>> {
+        let Self {
+            first,
+            after,
+            last,
+            before,
+        } = self;
+        if first.is_some() && last.is_some() {
+            return Err(Error::bad_request("Give `first` or `last`, not both."));
+        }
+        let backwards = last.is_some() || (before.is_some() && first.is_none());
+        if backwards && after.is_some() {
+            return Err(Error::bad_request(
+                "`after` goes with `first`, `before` with `last`.",
+            ));
+        }
+        if !backwards && before.is_some() {
+            return Err(Error::bad_request(
+                "`after` goes with `first`, `before` with `last`.",
+            ));
+        }
+        let limit = match first.or(*last) {
+            None => DEFAULT_PAGE,
+            Some(asked) => usize::try_from(asked)
+                .ok()
+                .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+                .ok_or_else(|| Error::bad_request("`first` and `last` go from 1 to 100."))?,
+        };
+        let from = if backwards { before } else { after };
+        let from = from
+            .as_deref()
+            .map(|text| decode(order, text))
+            .transpose()?;
+        Ok(Page {
+            limit,
+            backwards,
+            from,
+        })
+    }
+}
+
+impl<K> Page<K> {
+    /// What the statement's LIMIT is: one more than the page, to know whether more follows.
+    pub fn fetch(&self) -> i64 {
+        i64::try_from(self.limit)
+            .unwrap_or(i64::MAX)
+            .saturating_add(1)
+    }
+
+    /// The page from the rows that the statement gave, in the statement's direction.
+    pub fn slice<R>(&self, mut rows: Vec<R>) -> Slice<R> {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let continued = self.from.is_some();
+        if self.backwards {
+            rows.reverse();
+            Slice {
+                rows,
+                has_next: continued,
+                has_previous: more,
+                total: None,
+            }
+        } else {
+            Slice {
+                rows,
+                has_next: more,
+                has_previous: continued,
+                total: None,
+            }
+        }
+    }
+}
+
+/// The rows of a page, in the list's order.
+#[derive(Clone, Debug)]
+pub struct Slice<R> {
+    /// The rows.
+    pub rows: Vec<R>,
+    /// Whether more follow.
+    pub has_next: bool,
+    /// Whether more precede.
+    pub has_previous: bool,
+    /// How many there are in all, where it was asked for and is at most [`LARGEST_COUNT`].
+    pub total: Option<i64>,
+}
+
+/// `totalCount` counts up to this and is null beyond; a count statement's LIMIT is one more.
+pub const LARGEST_COUNT: i64 = 10_000;
+
+impl<R> Slice<R> {
+    /// The same, with what `SELECT count(*) FROM (… LIMIT 10 001)` answered.
+    pub fn with_total(mut self, counted: i64) -> Self {
+        self.total = (counted <= LARGEST_COUNT).then_some(counted);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_in_its_own_order_alone() {
+        let text = encode("rating", &(42_i64, 9, "prv")).unwrap();
+        assert_eq!(
+            decode::<(i64, i32, String)>("rating", &text).unwrap(),
+            (42, 9, "prv".to_owned())
+        );
+        assert!(decode::<(i64, i32, String)>("newest", &text).is_err());
+        assert!(decode::<(i64, String)>("rating", &text).is_err());
+        let nul = URL_SAFE_NO_PAD.encode(r#"["rating",[1,2,"a\u0000"]]"#);
+        let surrogate = URL_SAFE_NO_PAD.encode(r#"["rating",[1,2,"\ud800"]]"#);
+        let trailing = URL_SAFE_NO_PAD.encode(r#"["rating",[1,2,"a"]] x"#);
+        for bad in [
+            "",
+            "%",
+            "AAAA",
+            &nul,
+            &surrogate,
+            &trailing,
+            &"A".repeat(2000),
+        ] {
+            assert!(
+                decode::<(i64, i32, String)>("rating", bad).is_err(),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_and_directions_are_checked() {
+        let page = |first, last| {
+            PageArgs {
+                first,
+                last,
+                ..PageArgs::default()
+            }
+            .page::<(i64,)>("o")
+        };
+        assert_eq!(page(None, None).unwrap().limit, 20);
+        assert_eq!(page(Some(100), None).unwrap().limit, 100);
+        assert!(page(None, Some(1)).unwrap().backwards);
+        for bad in [
+            (Some(0), None),
+            (Some(101), None),
+            (Some(-1), None),
+            (None, Some(0)),
+            (Some(1), Some(1)),
+        ] {
+            assert!(page(bad.0, bad.1).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_backward_page_comes_in_the_lists_order() {
+        let page = Page {
+            limit: 2,
+            backwards: true,
+            from: Some(()),
+        };
+        let slice = page.slice(vec![5, 4, 3]);
+        assert_eq!(
+            (slice.rows, slice.has_next, slice.has_previous),
+            (vec![4, 5], true, true)
+        );
+    }
+}

@@ -13,12 +13,13 @@ mod tests;
 mod user;
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::Mac;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -34,10 +35,10 @@ pub const PRODUCTION_KEY: [u8; 32] = [
 ];
 
 /// Init data may be this old unless the setting says otherwise: an hour.
-pub const DEFAULT_MAX_AGE: SignedDuration = SignedDuration::from_secs(3_600);
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(3_600);
 
 /// The most that the setting may say: a day.
-pub const LONGEST_MAX_AGE: SignedDuration = SignedDuration::from_secs(86_400);
+pub const LONGEST_MAX_AGE: Duration = Duration::from_secs(86_400);
 
 /// Seconds that `auth_date` may lie ahead of our clock.
 const FUTURE_SECONDS: i64 = 60;
@@ -49,7 +50,7 @@ const FUTURE_SECONDS: i64 = 60;
 pub struct InitDataVerifier {
     /// One secret for each bot token, derived from it; the tokens themselves aren't kept.
     secrets: Vec<SecretSlice<u8>>,
-    bot_ids: Vec<u64>,
+    bot_ids: Vec<i64>,
     public_key: VerifyingKey,
     max_age_seconds: i64,
 }
@@ -114,12 +115,13 @@ impl InitDataVerifier {
     /// 1 s and a day.
     pub fn new(
         bot_tokens: &[SecretString],
-        bot_ids: &[u64],
-        max_age: SignedDuration,
+        bot_ids: &[i64],
+        max_age: Duration,
     ) -> Result<Self, TelegramSettingsError> {
-        if max_age < SignedDuration::from_secs(1) || max_age > LONGEST_MAX_AGE {
-            return Err(TelegramSettingsError::MaxAge);
-        }
+        let max_age_seconds = i64::try_from(max_age.as_secs())
+            .ok()
+            .filter(|seconds| *seconds >= 1 && max_age <= LONGEST_MAX_AGE)
+            .ok_or(TelegramSettingsError::MaxAge)?;
         let secrets = bot_tokens
             .iter()
             .map(|token| bot_secret(token).ok_or(TelegramSettingsError::BotToken))
@@ -128,7 +130,7 @@ impl InitDataVerifier {
             secrets,
             bot_ids: bot_ids.to_vec(),
             public_key: strong_key(&PRODUCTION_KEY)?,
-            max_age_seconds: max_age.as_secs(),
+            max_age_seconds,
         })
     }
 

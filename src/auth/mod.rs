@@ -3,4 +3,5 @@
 pub mod access;
 pub mod permissions;
 pub mod policy;
+pub mod tokens;
 pub mod viewer;

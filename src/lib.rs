@@ -6,7 +6,7 @@
 //! - what a request can reach: [`app`]; who asks and may: [`auth`]; what goes wrong: [`error`]
 //! - the schema's shell (roots, guard, masking, scalars, connections, loaders): [`graphql`]
 //! - the database (pool, ids, enumerations, migrations): [`db`]; background work: [`jobs`]
-//! - keyset paging: [`cursor`]; what people type: [`text`]
+//! - keyset paging: [`cursor`]; amounts and currencies: [`money`]; what people type: [`text`]
 //! - settings: [`config`]; time and randomness, which tests control: [`clock`], [`entropy`]
 
 #![recursion_limit = "256"]
@@ -24,4 +24,5 @@ pub mod graphql;
 pub mod integrations;
 pub mod jobs;
 mod mac;
+pub mod money;
 pub mod text;

@@ -6,7 +6,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    text::json_without_nul,
+};
 
 /// A page without `first` or `last` has this many nodes.
 pub const DEFAULT_PAGE: usize = 20;
@@ -28,12 +31,10 @@ pub fn decode<T: DeserializeOwned>(order: &str, text: &str) -> Result<T> {
         return Err(bad());
     }
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| bad())?;
-    // PostgreSQL cannot hold U+0000, escaped or not; serde refuses lone surrogates itself.
-    let text = String::from_utf8(json).map_err(|_| bad())?;
-    if text.contains("\\u0000") {
-        return Err(bad());
-    }
-    let (found, values): (String, T) = serde_json::from_str(&text).map_err(|_| bad())?;
+    // serde refuses lone surrogates and what follows the value; NUL, which PostgreSQL cannot hold, is ours to refuse.
+    let value: serde_json::Value = serde_json::from_slice(&json).map_err(|_| bad())?;
+    json_without_nul(&value).map_err(|_| bad())?;
+    let (found, values): (String, T) = serde_json::from_value(value).map_err(|_| bad())?;
     if found == order {
         Ok(values)
     } else {
@@ -168,7 +169,11 @@ impl<R> Slice<R> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
     use super::*;
+    use crate::db::Instant;
 
     #[test]
     fn a_cursor_reads_back_in_its_own_order_alone() {
@@ -195,6 +200,66 @@ mod tests {
                 decode::<(i64, i32, String)>("rating", bad).is_err(),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_was_encoded_is_decoded() {
+        let raw = |json: &str| URL_SAFE_NO_PAD.encode(json);
+        let decode = |text: &str| decode::<(i64, String)>("o", text);
+        assert!(decode(&raw(r#"["o",[1,"a"]]"#)).is_ok());
+        // A backslash before the escape makes it plain text.
+        assert!(decode(&raw(r#"["o",[1,"a\\u0000"]]"#)).is_ok());
+        for json in [
+            "null",
+            r#"["o"]"#,
+            r#"["o",[1,"a"]] ["o",[1,"a"]]"#,
+            r#"["o",[1,"a"],2]"#,
+            r#"["o",[1,"a",2]]"#,
+            r#"["o",[1.5,"a"]]"#,
+            r#"["o",["1","a"]]"#,
+            r#"["o",[9223372036854775808,"a"]]"#,
+            r#"["o",[1,"\udc00x"]]"#,
+            "[\"o\",[1,\"\0\"]]",
+        ] {
+            assert!(decode(&raw(json)).is_err(), "{json}");
+        }
+        let bad_utf8 = URL_SAFE_NO_PAD.encode(b"[\"o\",[1,\"\xff\"]]");
+        let good = raw(r#"["o",[1,"a"]]"#);
+        for text in [
+            bad_utf8,
+            format!("{good}="),
+            format!(" {good}"),
+            format!("{good}\n"),
+        ] {
+            assert!(decode(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_instant_that_the_database_cannot_hold_is_refused() {
+        let decode = |instant: &str| {
+            let text = encode("o", &(instant,)).unwrap();
+            decode::<(Instant,)>("o", &text)
+        };
+        assert!(decode("2026-11-21T00:00:00.123456Z").is_ok());
+        for bad in ["-009999-01-02T00:00:00Z", "-000001-01-01T00:00:00Z", "now"] {
+            assert!(decode(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn values_come_back_exactly(number in any::<i64>(), text in "[^\0]{0,40}", id in any::<u128>()) {
+            let values = (number, Some(text), Uuid::from_u128(id));
+            let cursor = encode("o", &values).unwrap();
+            prop_assert!(cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+            prop_assert_eq!(decode::<(i64, Option<String>, Uuid)>("o", &cursor).unwrap(), values);
+        }
+
+        #[test]
+        fn any_text_is_answered(text in any::<String>()) {
+            let _ = decode::<(i64, String)>("o", &text);
         }
     }
 

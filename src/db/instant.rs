@@ -27,11 +27,23 @@ use jiff::Timestamp;
     AsExpression,
     FromSqlRow,
     serde::Serialize,
-    serde::Deserialize,
 )]
 #[diesel(sql_type = Timestamptz)]
 #[serde(transparent)]
 pub struct Instant(pub Timestamp);
+
+/// From a client's cursor too, hence never before the year 1: PostgreSQL's calendar begins later than jiff's, and
+/// what it cannot hold would fail in the database as a fault of ours.
+impl<'de> serde::Deserialize<'de> for Instant {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const YEAR_ONE: i64 = -62_135_596_800;
+        let timestamp = Timestamp::deserialize(deserializer)?;
+        if timestamp.as_second() < YEAR_ONE {
+            return Err(serde::de::Error::custom("an instant before the year 1"));
+        }
+        Ok(Self(timestamp))
+    }
+}
 
 impl From<Timestamp> for Instant {
     fn from(timestamp: Timestamp) -> Self {

@@ -1,0 +1,168 @@
+// The tabs of a first visit: the way of a booking, in order. Every one names where its ids come from.
+
+/** One tab. */
+export interface Example {
+  query: string;
+  variables?: string;
+}
+
+const json = (value: unknown) => JSON.stringify(value, null, 2);
+
+const DAY = 24 * 60 * 60 * 1000;
+
+/** The start of the day `days` from today, as an instant. */
+const day = (days: number) => new Date(Math.floor(Date.now() / DAY) * DAY + days * DAY).toISOString().replace(".000", "");
+
+/** A key that makes sending the same order twice harmless. */
+const key = () => crypto.randomUUID?.() ?? String(Date.now());
+
+/** The tabs, with dates relative to now. */
+export const examples = (): Example[] => [
+  {
+    query: `# Find providers: no sign-in needed.
+# At most 6 SQL statements, whatever the page size.
+query Providers($first: Int!) {
+  providers(first: $first, sort: RATING) {
+    nodes {
+      id
+      displayName
+      user { displayName }
+      services {
+        service { id title }
+        price { amountMinor currency formatted }
+      }
+      reviews(first: 3) {
+        nodes { rating comment author { displayName } }
+      }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`,
+    variables: json({ first: 20 }),
+  },
+  {
+    query: `# Who am I? Sign in above first.
+query Me {
+  me {
+    id
+    displayName
+    sessions { id createdAt current }
+    provider { id displayName status }
+    bookings(first: 5) { nodes { id status startsAt } }
+  }
+}
+`,
+  },
+  {
+    query: `# Free times of a provider for a service.
+# Both ids come from the tab Providers.
+query Slots($provider: ID!, $service: ID!, $from: DateTime!, $to: DateTime!) {
+  provider(id: $provider) {
+    displayName
+    slots(serviceId: $service, from: $from, to: $to) { startsAt endsAt }
+  }
+}
+`,
+    variables: json({ provider: "prv_…", service: "svc_…", from: day(1), to: day(8) }),
+  },
+  {
+    query: `# As a client: read the boundary rules, then agree to the
+# current version, once.
+query BoundaryPolicy {
+  boundaryPolicy { version text }
+}
+
+mutation BoundaryAcknowledge($version: Int!) {
+  boundaryAcknowledge(version: $version) {
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ version: 1 }),
+  },
+  {
+    query: `# As a client: ask for a time. startsAt from the tab Slots.
+mutation BookingCreate($input: BookingCreateInput!) {
+  bookingCreate(input: $input) {
+    booking { id status startsAt endsAt price { formatted } }
+    userErrors { code message field details }
+  }
+}
+`,
+    variables: json({ input: { providerId: "prv_…", serviceId: "svc_…", startsAt: day(2), idempotencyKey: key() } }),
+  },
+  {
+    query: `# As the provider of that booking: say yes.
+mutation BookingAccept($id: ID!) {
+  bookingAccept(id: $id) {
+    booking { id status }
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ id: "bkg_…" }),
+  },
+  {
+    query: `# As the client again: an order for the accepted booking.
+mutation OrderCreate($input: OrderCreateInput!) {
+  orderCreate(input: $input) {
+    order { id status total { formatted } }
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ input: { bookingId: "bkg_…", idempotencyKey: key() } }),
+  },
+  {
+    query: `# As the client: a page to pay on. Open its url.
+mutation CheckoutCreate($input: CheckoutCreateInput!) {
+  checkoutCreate(input: $input) {
+    url
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ input: { orderId: "ord_…", idempotencyKey: key() } }),
+  },
+  {
+    query: `# As the provider, once the time is over.
+mutation BookingComplete($id: ID!) {
+  bookingComplete(id: $id) {
+    booking { id status events { type createdAt } }
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ id: "bkg_…" }),
+  },
+  {
+    query: `# As the client: review the completed booking.
+# The rating shows in the tab Providers.
+mutation ReviewCreate($input: ReviewCreateInput!) {
+  reviewCreate(input: $input) {
+    review { id rating comment }
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ input: { bookingId: "bkg_…", rating: 5, comment: "Calm, kind and on time." } }),
+  },
+  {
+    query: `# As staff: who wants to become a provider?
+# Decide with the second operation.
+query Applications {
+  providerApplications(first: 20) {
+    nodes { id status createdAt }
+  }
+}
+
+mutation ApplicationReview($id: ID!, $input: ProviderApplicationReviewInput!) {
+  providerApplicationReview(id: $id, input: $input) {
+    userErrors { code message field }
+  }
+}
+`,
+    variables: json({ id: "app_…", input: { decision: "APPROVE" } }),
+  },
+];

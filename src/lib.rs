@@ -21,6 +21,7 @@ pub mod entropy;
 pub mod error;
 pub mod features;
 pub mod graphql;
+pub mod http;
 pub mod integrations;
 pub mod jobs;
 mod mac;

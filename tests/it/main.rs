@@ -1,1 +1,3 @@
 //! Every test, through the public face against a real PostgreSQL.
+
+mod graphiql;

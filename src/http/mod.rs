@@ -1,0 +1,3 @@
+//! Everything that speaks HTTP: no SQL here.
+
+pub mod graphiql;

@@ -1,0 +1,30 @@
+#!/bin/sh
+# run.sh BASE_URL: looks at the GraphiQL page of the server at BASE_URL in headless Chromium.
+#
+# Wants node, npm and Chromium (CHROMIUM names its program where it isn't in the PATH) and a server in development
+# with demo data and the page built. What is missing is said, and the test is skipped with status 0; with
+# BROWSER_TEST=required that is an error instead. Screenshots go to SHOTS (default: target/browser).
+set -eu
+
+base=${1:?usage: run.sh BASE_URL}
+here=$(cd "$(dirname "$0")" && pwd)
+
+skip() {
+    echo "browser test skipped: $1" >&2
+    [ "${BROWSER_TEST:-}" != required ] || exit 1
+    exit 0
+}
+
+chromium=${CHROMIUM:-}
+for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    [ -n "$chromium" ] || chromium=$(command -v "$name" || true)
+done
+[ -n "$chromium" ] || skip "Chromium is not installed (Debian: apt-get install chromium)"
+command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
+[ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || skip "node is older than 20"
+
+if [ ! -d "$here/node_modules/playwright-core" ]; then
+    (cd "$here" && npm ci --no-fund --no-audit --loglevel=error) || skip "npm could not install playwright-core"
+fi
+
+CHROMIUM=$chromium BASE_URL=$base SHOTS=${SHOTS:-$here/../../target/browser} exec node "$here/graphiql.mjs"

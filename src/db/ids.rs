@@ -26,6 +26,10 @@ fn encode(prefix: &str, uuid: Uuid) -> Result<String, BadId> {
 
 /// Reads a TypeID of exactly this prefix in its one canonical spelling.
 fn decode(prefix: &str, text: &str) -> Result<Uuid, BadId> {
+    // The crate panics over a prefix of more than 63 bytes whose 63rd ends inside a character.
+    if !text.is_ascii() {
+        return Err(BadId);
+    }
     let id: TypeSafeId<DynamicType> = text.parse().map_err(|_| BadId)?;
     // The comparison refuses upper case and look-alike letters, which decoders tolerate.
     if id.type_prefix() != prefix || id.to_string() != text {
@@ -176,6 +180,10 @@ mod tests {
             "usr_1",
             "usr_zzzzzzzzzzzzzzzzzzzzzzzzzz",
             "usr_\0",
+            &format!("{}_01k4000000e008000000000001", "é".repeat(40)),
+            &format!("{}_01k4000000e008000000000001", "u".repeat(100)),
+            "usr_01k4000000e0080000000000é",
+            "usr_81k4000000e008000000000001",
         ] {
             assert_eq!(bad.parse::<UserId>(), Err(BadId), "{bad:?}");
         }

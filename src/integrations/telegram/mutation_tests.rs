@@ -146,3 +146,54 @@ fn no_changed_sign_in_passes_by_signature() {
     let refused = attack(&verifier, &samples, SIGNATURE_MUTANTS, "hash");
     assert!(refused > SIGNATURE_MUTANTS / 2, "{refused}");
 }
+
+#[test]
+fn no_changed_user_passes_for_another_though_well_signed() {
+    const PIECES: [&str; 16] = [
+        "1",
+        "e1",
+        ".0",
+        "-",
+        "\"",
+        "\\u0069",
+        "\\u0000",
+        "\\ud800",
+        "{",
+        "}",
+        "[",
+        "],",
+        ":",
+        ",\"id\":8",
+        "\"is_bot\":true,",
+        "null",
+    ];
+    const SAMPLE: &str =
+        r#"{"id":4503599627370495,"is_bot":false,"first_name":"Ann","x":{"y":[1]}}"#;
+    let mut rng = StdRng::seed_from_u64(20_261_121);
+    let verifier = verifier(&[TOKEN], &[]);
+    let mut passed = 0;
+    for _ in 0..20_000 {
+        let mut json: Vec<_> = SAMPLE.chars().map(String::from).collect();
+        for _ in 0..rng.random_range(1..=3) {
+            let at = rng.random_range(0..json.len());
+            match rng.random_range(0..3) {
+                0 => drop(json.remove(at)),
+                1 => json[at] = PIECES.choose(&mut rng).unwrap().to_string(),
+                _ => json.insert(at, PIECES.choose(&mut rng).unwrap().to_string()),
+            }
+        }
+        let json = json.concat();
+        let Ok(sign_in) = verifier.verify(&signed(&json, &[]), second(AT + 50)) else {
+            continue;
+        };
+        passed += 1;
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["id"].as_i64(), Some(sign_in.user.id), "{json}");
+        assert!((1..=1 << 52).contains(&sign_in.user.id), "{json}");
+        assert!(
+            value.get("is_bot").is_none_or(|is_bot| is_bot == false),
+            "{json}"
+        );
+    }
+    assert!(passed > 100, "{passed}");
+}

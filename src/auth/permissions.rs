@@ -15,9 +15,7 @@ const MAX_PART_LENGTH: usize = 40;
 
 /// The text is no permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be resource:action in lower-case letters, digits and _, or a wildcard resource:* or *"
-)]
+#[error("must be resource:action in lower-case letters and _, or a wildcard resource:* or *")]
 pub struct PermissionError;
 
 /// One permission or wildcard, checked.
@@ -25,8 +23,8 @@ pub struct PermissionError;
 pub struct Permission(String);
 
 impl Permission {
-    /// Reads `resource:action`, `resource:*` or `*`. Both parts are lower-case letters, digits
-    /// and `_`, begin with a letter and have at most 40 characters.
+    /// Reads `resource:action`, `resource:*` or `*`. Both parts are lower-case letters and
+    /// `_`, begin with a letter and have at most 40 characters.
     ///
     /// # Errors
     /// [`PermissionError`].
@@ -77,9 +75,7 @@ impl FromStr for Permission {
 fn word(part: &str) -> bool {
     part.len() <= MAX_PART_LENGTH
         && part.starts_with(|c: char| c.is_ascii_lowercase())
-        && part
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// Both are well-formed. The colon stays in the comparison, so that `users:*` never covers
@@ -164,6 +160,7 @@ pub struct PermissionInfo {
 }
 
 permissions! {
+    EVERYTHING "*" "Everything."
     AUDIT_READ "audit:read" "Read the audit trail."
     BOOKINGS_MANAGE "bookings:manage" "Cancel any booking and settle contrary claims."
     BOOKINGS_READ "bookings:read" "Find and read any booking and its history."
@@ -259,7 +256,7 @@ pub static BUILT_IN_ROLES: &[RoleInfo] = &[
     RoleInfo {
         name: "ADMIN",
         description: "May do everything.",
-        permissions: &["*"],
+        permissions: &[known::EVERYTHING],
     },
 ];
 
@@ -278,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_form_is_checked() {
-        for good in ["users:read", "users:*", "*", "a1_b:c_2"] {
+        for good in ["users:read", "users:*", "*", "a_b:c_d"] {
             assert_eq!(Permission::parse(good).unwrap().as_str(), good);
         }
         let long = format!("{}:read", "a".repeat(41));
@@ -300,6 +297,7 @@ mod tests {
             "users:read ",
             "users :read",
             "1users:read",
+            "users1:read",
             "_a:b",
             "ü:b",
             "users:*x",
@@ -352,17 +350,13 @@ mod tests {
     fn the_tables_are_sorted_and_sound() {
         let names: Vec<_> = PERMISSIONS.iter().map(|p| p.name).collect();
         assert!(names.is_sorted() && names.windows(2).all(|pair| pair[0] != pair[1]));
-        assert!(
-            names
-                .iter()
-                .all(|n| Permission::parse(n).is_ok_and(|p| !p.is_wildcard()))
-        );
+        assert!(names.iter().all(|n| {
+            Permission::parse(n).is_ok_and(|p| !p.is_wildcard() || p.as_str() == known::EVERYTHING)
+        }));
         for role in BUILT_IN_ROLES {
             assert!(role.permissions.is_sorted(), "{}", role.name);
             assert!(
-                role.permissions
-                    .iter()
-                    .all(|p| *p == "*" || names.contains(p)),
+                role.permissions.iter().all(|p| names.contains(p)),
                 "{}",
                 role.name
             );

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::{
-    auth::access::AccessCache,
+    auth::{access::AccessCache, tokens::TokenKeys},
     clock::Clock,
     config::Config,
     db::{Db, PoolOptions},
     entropy::Entropy,
     error::{Error, Result},
+    integrations::telegram::InitDataVerifier,
 };
 
 /// The application: settings, clock, randomness, database, keys and gateways. Cheap to clone.
@@ -26,6 +27,10 @@ pub struct App {
     pub db: Db,
     /// Live sessions and their rights.
     pub access: Arc<AccessCache>,
+    /// Keys of access and refresh tokens.
+    pub tokens: Arc<TokenKeys>,
+    /// Checks Telegram's init data.
+    pub telegram: Arc<InitDataVerifier>,
 }
 
 impl App {
@@ -45,12 +50,20 @@ impl App {
         };
         let db = Db::new(&url, options)?;
         let access = Arc::new(AccessCache::start(url));
+        let tokens = TokenKeys::new(&config.jwt_secrets, &config.jwt_issuer, &config.jwt_audience)
+            .map_err(Error::internal)?;
+        let max_age = config.telegram_max_age.try_into().map_err(Error::internal)?;
+        let telegram =
+            InitDataVerifier::new(&config.telegram_bot_tokens, &config.telegram_bot_ids, max_age)
+                .map_err(Error::internal)?;
         Ok(Self {
             config: Arc::new(config),
             clock,
             entropy,
             db,
             access,
+            tokens: Arc::new(tokens),
+            telegram: Arc::new(telegram),
         })
     }
 }

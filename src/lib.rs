@@ -26,4 +26,5 @@ pub mod integrations;
 pub mod jobs;
 mod mac;
 pub mod money;
+pub mod patch;
 pub mod text;

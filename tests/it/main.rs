@@ -1,3 +1,13 @@
 //! Every test, through the public face against a real PostgreSQL.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
+mod accounts;
 mod graphiql;
+mod schema_rs;
+mod support;

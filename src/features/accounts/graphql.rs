@@ -1,18 +1,232 @@
-//! Sign-in and `me` in the schema.
+//! Sign-in, sessions and `me` in the schema.
 
-use async_graphql::{Context, Object};
+use std::sync::Arc;
 
-use crate::{error::Result, features::users::graphql::User, graphql::context::ContextExt};
+use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
+
+use super::{model, profile, service};
+use crate::{
+    cursor::PageArgs,
+    db::{ids::SessionId, retry_conflict},
+    error::Result,
+    features::users::{graphql::User, model as users},
+    graphql::{
+        args,
+        connection::Connection,
+        context::ContextExt,
+        scalars::DateTime,
+        user_error::{UserError, outcome},
+    },
+    payload,
+};
+
+/// A language that the product speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "users::Language")]
+pub enum Language {
+    /// English.
+    En,
+    /// Chinese.
+    Zh,
+    /// Russian.
+    Ru,
+}
 
 /// The signed-in person: what is theirs alone.
-pub struct Me(User);
+pub struct Me(pub Arc<users::User>);
 
 #[Object]
 impl Me {
-    /// The person as everyone sees them.
-    async fn user(&self) -> &User {
-        &self.0
+    /// Identity (`usr_…`), the same as of `user`.
+    async fn id(&self) -> ID {
+        self.0.id.to_string().into()
     }
+
+    /// The person as everyone sees them.
+    async fn user(&self) -> User {
+        User(self.0.clone())
+    }
+
+    /// The unique handle; null until set.
+    async fn username(&self) -> Option<&str> {
+        self.0.username.as_deref()
+    }
+
+    /// The language of texts for this person.
+    async fn language(&self) -> Language {
+        self.0.language.into()
+    }
+
+    /// Counts the edits; pass it as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When the account was made.
+    async fn created_at(&self) -> DateTime {
+        DateTime(*self.0.created_at)
+    }
+
+    /// The person's live sessions, the last used first.
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Session>> {
+        const ORDER: &str = "session.lastUsed";
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        }
+        .page(ORDER)?;
+        let count = ctx.selects("totalCount");
+        let slice = service::live_sessions(ctx.app(), ctx.viewer(), &page, count).await?;
+        let current = ctx.viewer().signed_in().map(|viewer| viewer.session_id);
+        Connection::of(
+            slice,
+            ORDER,
+            |row| (row.last_used_at, row.id),
+            |row| Session {
+                current: current == Some(row.id),
+                row: Arc::new(row),
+            },
+        )
+    }
+}
+
+/// A sign-in on a device.
+#[derive(Clone)]
+pub struct Session {
+    row: Arc<model::Session>,
+    current: bool,
+}
+
+#[Object]
+impl Session {
+    /// Identity (`ses_…`).
+    async fn id(&self) -> ID {
+        self.row.id.to_string().into()
+    }
+
+    /// What signed in, from its `User-Agent`.
+    async fn device_name(&self) -> &str {
+        &self.row.device_name
+    }
+
+    /// The address from which it was last used; null when unknown.
+    async fn ip_address(&self) -> Option<&str> {
+        self.row.ip_address.as_deref()
+    }
+
+    /// Whether this request uses it.
+    async fn is_current(&self) -> bool {
+        self.current
+    }
+
+    /// When it began.
+    async fn created_at(&self) -> DateTime {
+        DateTime(*self.row.created_at)
+    }
+
+    /// When it last got a new access token.
+    async fn last_used_at(&self) -> DateTime {
+        DateTime(*self.row.last_used_at)
+    }
+
+    /// When it ends unless it is used before.
+    async fn expires_at(&self) -> DateTime {
+        DateTime(*self.row.expires_at)
+    }
+
+    /// When it was ended before its time; null while it lives.
+    async fn revoked_at(&self) -> Option<DateTime> {
+        self.row.revoked_at.map(|at| DateTime(*at))
+    }
+}
+
+/// The tokens of a sign-in.
+#[derive(SimpleObject)]
+pub struct AuthPayload {
+    /// A JWT for the header `Authorization: Bearer …`, good for 30 minutes.
+    pub access_token: Option<String>,
+    /// Opaque; exchange it with `authRefresh` for the next pair. It works once and for 7 days.
+    pub refresh_token: Option<String>,
+    /// When the access token stops working.
+    pub expires_at: Option<DateTime>,
+    /// Who signed in.
+    pub user: Option<User>,
+    /// Why nobody was signed in; empty on success.
+    pub user_errors: Vec<UserError>,
+}
+
+impl AuthPayload {
+    fn of(result: Result<service::SignedIn>) -> Result<Self> {
+        let (signed_in, user_errors) = outcome(result)?;
+        Ok(match signed_in {
+            Some(service::SignedIn {
+                access_token,
+                refresh_token,
+                expires_at,
+                user,
+            }) => Self {
+                access_token: Some(access_token),
+                refresh_token: Some(refresh_token),
+                expires_at: Some(DateTime(expires_at)),
+                user: Some(User(Arc::new(user))),
+                user_errors,
+            },
+            None => Self {
+                access_token: None,
+                refresh_token: None,
+                expires_at: None,
+                user: None,
+                user_errors,
+            },
+        })
+    }
+}
+
+/// What `authLogout` did.
+#[derive(SimpleObject)]
+pub struct AuthLogoutPayload {
+    /// Whether the session is ended now.
+    pub logged_out: bool,
+    /// Why nothing was done; empty on success.
+    pub user_errors: Vec<UserError>,
+}
+
+payload! {
+    /// What `sessionRevoke` did.
+    SessionRevokePayload {
+        /// The session, ended.
+        session: Session
+    }
+}
+
+payload! {
+    /// What `meUpdate` did.
+    MeUpdatePayload {
+        /// The person as they are now.
+        me: Me
+    }
+}
+
+/// What to change of oneself; what is left out stays.
+#[derive(InputObject)]
+pub struct MeUpdateInput {
+    /// The name that everyone sees, one line of 1 to 100 characters.
+    pub display_name: MaybeUndefined<String>,
+    /// A unique handle: 3 to 32 of a–z, 0–9 and `_`, starting with a letter; null gives it up. `ALREADY_EXISTS` when taken.
+    pub username: MaybeUndefined<String>,
+    /// The language of texts.
+    pub language: MaybeUndefined<Language>,
+    /// The city in which to look for services; null for none.
+    pub city_id: MaybeUndefined<ID>,
 }
 
 /// Queries of accounts.
@@ -26,12 +240,7 @@ impl AccountQueries {
         let Some(id) = ctx.viewer().user_id() else {
             return Ok(None);
         };
-        Ok(ctx
-            .loaders()
-            .users
-            .load(id)
-            .await?
-            .map(|user| Me(User(user))))
+        Ok(ctx.loaders().users.load(id).await?.map(Me))
     }
 }
 
@@ -41,8 +250,87 @@ pub struct AccountMutations;
 
 #[Object]
 impl AccountMutations {
-    /// Nothing yet.
-    async fn auth_logout(&self) -> bool {
-        true
+    /// Signs in with `Telegram.WebApp.initData`, unchanged; the first time makes the account. The REST twin is
+    /// `POST /v1/auth/telegram`. Codes: `INVALID_INPUT` (no init data), `INVALID_CREDENTIALS` (not signed for our bot,
+    /// or too old), `NOT_ALLOWED` (suspended).
+    async fn auth_telegram(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The whole init data, at most 8 KiB.")] init_data: String,
+    ) -> Result<AuthPayload> {
+        let (app, viewer) = (ctx.app(), ctx.viewer());
+        AuthPayload::of(retry_conflict(|| service::sign_in_telegram(app, viewer, &init_data)).await)
+    }
+
+    /// Exchanges a refresh token for the next pair. A repeat within 10 s, while the successor is unused, gets the same
+    /// one; any other reuse ends the session. Codes: `INVALID_CREDENTIALS`.
+    async fn auth_refresh(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token, unchanged.")] refresh_token: String,
+    ) -> Result<AuthPayload> {
+        let (app, viewer) = (ctx.app(), ctx.viewer());
+        AuthPayload::of(retry_conflict(|| service::refresh(app, viewer, &refresh_token)).await)
+    }
+
+    /// Signs out. It takes the refresh token, because the access token may have expired. Codes: `INVALID_CREDENTIALS`.
+    async fn auth_logout(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The refresh token of the session to end, unchanged.")]
+        refresh_token: String,
+        #[graphql(desc = "Whether to end every session of the person.", default)] everywhere: bool,
+    ) -> Result<AuthLogoutPayload> {
+        let (app, viewer) = (ctx.app(), ctx.viewer());
+        let done =
+            retry_conflict(|| service::log_out(app, viewer, &refresh_token, everywhere)).await;
+        let (done, user_errors) = outcome(done)?;
+        Ok(AuthLogoutPayload {
+            logged_out: done.is_some(),
+            user_errors,
+        })
+    }
+
+    /// Ends one of your sessions: its tokens stop working within a second. Codes: `NOT_FOUND`.
+    async fn session_revoke(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session (`ses_…`).")] id: ID,
+    ) -> Result<SessionRevokePayload> {
+        let (app, viewer) = (ctx.app(), ctx.viewer());
+        let current = viewer.signed_in().map(|viewer| viewer.session_id);
+        let revoked = retry_conflict(|| async {
+            service::revoke_session(app, viewer, args::id::<SessionId>(&id, "id")?).await
+        });
+        SessionRevokePayload::of(revoked.await.map(|row| Session {
+            current: current == Some(row.id),
+            row: Arc::new(row),
+        }))
+    }
+
+    /// Changes your name, handle, language or city. Codes: `INVALID_INPUT`, `ALREADY_EXISTS`, `CONFLICT`.
+    async fn me_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to change.")] input: MeUpdateInput,
+        #[graphql(desc = "Refuse with `CONFLICT` unless `me.version` is this.")]
+        expected_version: Option<i32>,
+    ) -> Result<MeUpdatePayload> {
+        let (app, viewer) = (ctx.app(), ctx.viewer());
+        let MeUpdateInput {
+            display_name,
+            username,
+            language,
+            city_id,
+        } = input;
+        let change = profile::Change {
+            display_name: display_name.into(),
+            username: username.into(),
+            language: language.map_value(Into::into).into(),
+            city_id: city_id.map_value(|id| args::maybe_id(&id)).into(),
+        };
+        let updated =
+            retry_conflict(|| profile::update(app, viewer, change.clone(), expected_version)).await;
+        MeUpdatePayload::of(updated.map(|row| Me(Arc::new(row))))
     }
 }

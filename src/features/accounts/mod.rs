@@ -1,3 +1,10 @@
-//! Sign-in and one's own account: Telegram sign-in, tokens, sessions, `me`.
+//! Sign-in and one's own account: Telegram sign-in, rotating refresh tokens, sessions, `me`.
+//!
+//! A session is a family of refresh tokens, all that descends from one sign-in. A refresh token works once; its
+//! successor is derived from it, so that a repeat within 10 s, while the successor is unused, gets the same one
+//! (a lost answer, two tabs). Any other reuse ends the session (rule 21). Only hashes are stored.
 
 pub mod graphql;
+pub mod model;
+pub mod profile;
+pub mod service;

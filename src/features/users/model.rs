@@ -120,3 +120,46 @@ pub async fn insert_new(conn: &mut AsyncPgConnection, user: &User) -> QueryResul
         .await?;
     Ok(inserted == 1)
 }
+
+/// Gives a person the role of this name, if they don't have it.
+pub async fn grant_role(
+    conn: &mut AsyncPgConnection,
+    user: UserId,
+    role: &str,
+    now: Instant,
+) -> QueryResult<()> {
+    use crate::db::schema::{roles, user_roles};
+    let grant = roles::table.filter(roles::name.eq(role)).select((
+        user.into_sql::<diesel::sql_types::Uuid>(),
+        roles::id,
+        now.into_sql::<diesel::sql_types::Timestamptz>(),
+    ));
+    diesel::insert_into(user_roles::table)
+        .values(grant)
+        .into_columns((
+            user_roles::user_id,
+            user_roles::role_id,
+            user_roles::granted_at,
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Writes what a person may change of themselves.
+pub async fn save_profile(conn: &mut AsyncPgConnection, user: &User) -> QueryResult<()> {
+    diesel::update(users::table.find(user.id))
+        .set((
+            users::display_name.eq(&user.display_name),
+            users::username.eq(&user.username),
+            users::language.eq(user.language),
+            users::city_id.eq(user.city_id),
+            users::avatar_media_id.eq(user.avatar_media_id),
+            users::version.eq(user.version),
+            users::updated_at.eq(user.updated_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,275 @@
+//! Rows of `sessions` and `refresh_tokens`.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::{
+    cursor::Page,
+    db::{
+        Instant,
+        ids::{SessionId, UserId},
+        schema::{refresh_tokens, sessions, users},
+    },
+    features::users::model::User,
+    text_enum,
+};
+
+text_enum! {
+    /// Why a session ended before its time.
+    pub enum RevokedReason {
+        /// The person signed out.
+        Logout = "LOGOUT",
+        /// The person ended it from another session.
+        Revoked = "REVOKED",
+        /// A refresh token was used twice.
+        TokenReuse = "TOKEN_REUSE",
+        /// Staff suspended the person.
+        Suspended = "SUSPENDED",
+    }
+}
+
+/// A sign-in and all refresh tokens that descend from it.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg))]
+pub struct Session {
+    /// Identity.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What signed in, from its `User-Agent`.
+    pub device_name: String,
+    /// From where it was last used.
+    pub ip_address: Option<String>,
+    /// When it began.
+    pub created_at: Instant,
+    /// When it last got a new access token.
+    pub last_used_at: Instant,
+    /// When it ends unless it is used before.
+    pub expires_at: Instant,
+    /// When it was ended before its time.
+    pub revoked_at: Option<Instant>,
+    /// Why.
+    pub revoked_reason: Option<RevokedReason>,
+}
+
+/// A refresh token, by its hash.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = refresh_tokens, check_for_backend(diesel::pg::Pg))]
+pub struct StoredToken {
+    /// SHA-256 of the token.
+    pub token_hash: Vec<u8>,
+    /// The family.
+    pub session_id: SessionId,
+    /// When it was made.
+    pub created_at: Instant,
+    /// When it stops working.
+    pub expires_at: Instant,
+    /// When it was exchanged for its successor.
+    pub used_at: Option<Instant>,
+}
+
+/// Adds a session.
+pub async fn insert_session(conn: &mut AsyncPgConnection, session: &Session) -> QueryResult<()> {
+    diesel::insert_into(sessions::table)
+        .values(session)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Adds a token; the database refuses a second live one of a session.
+pub async fn insert_token(conn: &mut AsyncPgConnection, token: &StoredToken) -> QueryResult<()> {
+    diesel::insert_into(refresh_tokens::table)
+        .values(token)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The session that a token belongs to.
+pub async fn session_of_token(
+    conn: &mut AsyncPgConnection,
+    hash: &[u8],
+) -> QueryResult<Option<SessionId>> {
+    refresh_tokens::table
+        .find(hash)
+        .select(refresh_tokens::session_id)
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// A session with its person, locked against other refreshes and endings of it.
+pub async fn lock_session(
+    conn: &mut AsyncPgConnection,
+    id: SessionId,
+) -> QueryResult<Option<Session>> {
+    sessions::table
+        .find(id)
+        .select(Session::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The person of a session.
+pub async fn user_of_session(conn: &mut AsyncPgConnection, id: SessionId) -> QueryResult<User> {
+    sessions::table
+        .find(id)
+        .inner_join(users::table.on(users::id.eq(sessions::user_id)))
+        .select(User::as_select())
+        .first(conn)
+        .await
+}
+
+/// A token by its hash.
+pub async fn token(conn: &mut AsyncPgConnection, hash: &[u8]) -> QueryResult<Option<StoredToken>> {
+    refresh_tokens::table
+        .find(hash)
+        .select(StoredToken::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The hash of a session's one live token.
+pub async fn live_token(
+    conn: &mut AsyncPgConnection,
+    id: SessionId,
+) -> QueryResult<Option<Vec<u8>>> {
+    refresh_tokens::table
+        .filter(refresh_tokens::session_id.eq(id))
+        .filter(refresh_tokens::used_at.is_null())
+        .select(refresh_tokens::token_hash)
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Marks a token as exchanged.
+pub async fn use_token(conn: &mut AsyncPgConnection, hash: &[u8], now: Instant) -> QueryResult<()> {
+    diesel::update(refresh_tokens::table.find(hash))
+        .set(refresh_tokens::used_at.eq(now))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Notes that a session was used, and lets it live on.
+pub async fn touch_session(
+    conn: &mut AsyncPgConnection,
+    id: SessionId,
+    now: Instant,
+    expires_at: Instant,
+    ip_address: Option<&str>,
+) -> QueryResult<()> {
+    diesel::update(sessions::table.find(id))
+        .set((
+            sessions::last_used_at.eq(now),
+            sessions::expires_at.eq(expires_at),
+            sessions::ip_address.eq(ip_address),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends a live session; false when it had ended.
+pub async fn revoke(
+    conn: &mut AsyncPgConnection,
+    id: SessionId,
+    reason: RevokedReason,
+    now: Instant,
+) -> QueryResult<bool> {
+    let ended = diesel::update(
+        sessions::table
+            .find(id)
+            .filter(sessions::revoked_at.is_null()),
+    )
+    .set((
+        sessions::revoked_at.eq(now),
+        sessions::revoked_reason.eq(reason),
+    ))
+    .execute(conn)
+    .await?;
+    Ok(ended == 1)
+}
+
+/// Ends every live session of a person; answers which.
+pub async fn revoke_all(
+    conn: &mut AsyncPgConnection,
+    user: UserId,
+    reason: RevokedReason,
+    now: Instant,
+) -> QueryResult<Vec<SessionId>> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::user_id.eq(user))
+            .filter(sessions::revoked_at.is_null()),
+    )
+    .set((
+        sessions::revoked_at.eq(now),
+        sessions::revoked_reason.eq(reason),
+    ))
+    .returning(sessions::id)
+    .get_results(conn)
+    .await
+}
+
+/// The values of a cursor of [`live_sessions`]: last use and id.
+pub type SessionKey = (Instant, SessionId);
+
+/// A person's live sessions, the last used first.
+pub async fn live_sessions(
+    conn: &mut AsyncPgConnection,
+    user: UserId,
+    now: Instant,
+    page: &Page<SessionKey>,
+) -> QueryResult<Vec<Session>> {
+    let mut query = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .select(Session::as_select())
+        .limit(page.fetch())
+        .into_boxed();
+    if let Some((used, id)) = page.from {
+        query = if page.backwards {
+            query.filter(
+                sessions::last_used_at
+                    .gt(used)
+                    .or(sessions::last_used_at.eq(used).and(sessions::id.gt(id))),
+            )
+        } else {
+            query.filter(
+                sessions::last_used_at
+                    .lt(used)
+                    .or(sessions::last_used_at.eq(used).and(sessions::id.lt(id))),
+            )
+        };
+    }
+    query = if page.backwards {
+        query.order((sessions::last_used_at.asc(), sessions::id.asc()))
+    } else {
+        query.order((sessions::last_used_at.desc(), sessions::id.desc()))
+    };
+    query.load(conn).await
+}
+
+/// How many live sessions a person has.
+pub async fn count_live_sessions(
+    conn: &mut AsyncPgConnection,
+    user: UserId,
+    now: Instant,
+) -> QueryResult<i64> {
+    sessions::table
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::revoked_at.is_null())
+        .filter(sessions::expires_at.gt(now))
+        .limit(crate::cursor::LARGEST_COUNT + 1)
+        .select(sessions::id)
+        .load::<SessionId>(conn)
+        .await
+        .map(|ids| i64::try_from(ids.len()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,120 @@
+//! Changes of one's own profile.
+
+use serde_json::json;
+
+use crate::{
+    app::App,
+    auth::viewer::Viewer,
+    db::{Instant, ids::CityId},
+    error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
+    features::{
+        audit::{self, Entry},
+        users::model::{self as users, Language, User},
+    },
+    patch::Patch,
+    text,
+};
+
+/// What to change of oneself.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The name that everyone sees.
+    pub display_name: Patch<String>,
+    /// The unique handle.
+    pub username: Patch<String>,
+    /// The language of texts.
+    pub language: Patch<Language>,
+    /// The city; `Set(None)` for an id that cannot be a city's.
+    pub city_id: Patch<Option<CityId>>,
+}
+
+/// Changes the viewer's own profile.
+///
+/// Errors: `INVALID_INPUT` for every bad field at once, `CONFLICT` for another version, `ALREADY_EXISTS` for a taken
+/// username, `NOT_FOUND` for a city that isn't there.
+pub async fn update(
+    app: &App,
+    viewer: &Viewer,
+    change: Change,
+    expected_version: Option<i32>,
+) -> Result<User> {
+    let id = viewer.require_user()?;
+    let now = app.clock.now();
+    let Change {
+        display_name,
+        username,
+        language,
+        city_id,
+    } = change;
+    let mut problems = Problems::new();
+    let display_name = match display_name {
+        Patch::Keep => None,
+        Patch::Clear => {
+            problems.invalid("input.displayName", "A name is needed.");
+            None
+        }
+        Patch::Set(name) => problems.take("input.displayName", text::single_line(&name, 1..=100)),
+    };
+    let username = match username {
+        Patch::Set(name) => problems
+            .take("input.username", text::username(&name))
+            .map(Patch::Set),
+        other => Some(other),
+    };
+    if language == Patch::Clear {
+        problems.invalid("input.language", "A language is needed.");
+    }
+    problems.check()?;
+
+    let mut tx = app.db.begin().await?;
+    let Some(before) = users::lock(&mut tx, id).await? else {
+        return Err(Error::Forbidden);
+    };
+    let city_id = match city_id {
+        Patch::Set(None) => return Err(Error::not_found("input.cityId")),
+        Patch::Set(Some(city)) => Some(city),
+        Patch::Clear => None,
+        Patch::Keep => before.city_id,
+    };
+    if expected_version.is_some_and(|version| version != before.version) {
+        return Err(
+            Problem::new(ErrorCode::Conflict, "The profile was changed meanwhile.")
+                .at("expectedVersion")
+                .with(json!({ "version": before.version }))
+                .into(),
+        );
+    }
+    let after = User {
+        display_name: display_name.unwrap_or_else(|| before.display_name.clone()),
+        username: username.unwrap_or_default().apply(before.username.clone()),
+        language: match language {
+            Patch::Set(language) => language,
+            _ => before.language,
+        },
+        city_id,
+        version: before.version + 1,
+        updated_at: Instant(now),
+        ..before.clone()
+    };
+    users::save_profile(&mut tx, &after)
+        .await
+        .map_err(|error| match violated_constraint(&error) {
+            Some("users_username_key") => {
+                Problem::new(ErrorCode::AlreadyExists, "This username is taken.")
+                    .at("input.username")
+                    .into()
+            }
+            Some("users_city_id_fkey") => Error::not_found("input.cityId"),
+            _ => Error::from(error),
+        })?;
+    let state = |user: &User| json!({ "displayName": user.display_name, "username": user.username, "language": user.language, "city": user.city_id });
+    let entry = Entry {
+        action: "user.update",
+        target: Some(("usr", id.0)),
+        before: Some(state(&before)),
+        after: Some(state(&after)),
+    };
+    audit::record(&mut tx, app, viewer, now, entry).await?;
+    tx.commit().await?;
+    Ok(after)
+}

@@ -1,0 +1,423 @@
+//! Sign-in, refresh and the end of sessions.
+
+use diesel_async::AsyncPgConnection;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::model::{self, RevokedReason, Session, SessionKey, StoredToken};
+use crate::{
+    app::App,
+    auth::{tokens::RefreshToken, viewer::Viewer},
+    cursor::{Page, Slice},
+    db::{
+        Instant,
+        ids::{SessionId, UserId},
+    },
+    error::{Error, ErrorCode, Problem, Result},
+    features::{
+        audit::{self, ActorKind, Entry},
+        users::model::{self as users, Language, User, UserStatus},
+    },
+    integrations::telegram::{InitDataError, TelegramUser},
+};
+
+/// How long after its use a refresh token may be presented again for the same successor (rule 21).
+const GRACE: SignedDuration = SignedDuration::from_secs(10);
+
+/// What a sign-in or a refresh answers.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// A JWT for the `Authorization: Bearer` header.
+    pub access_token: String,
+    /// Exchanged for the next pair by `authRefresh`; works once.
+    pub refresh_token: String,
+    /// When the access token stops working.
+    pub expires_at: Timestamp,
+    /// The person.
+    pub user: User,
+}
+
+/// Signs in with what a Telegram Mini App got; the first time makes the account.
+///
+/// Errors: `INVALID_INPUT` when it is no init data, `INVALID_CREDENTIALS` when it is not signed, too old or about
+/// nobody who can sign in, `NOT_ALLOWED` for a suspended person.
+pub async fn sign_in_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let checked = app.telegram.verify(init_data, now);
+    let mut tx = app.db.begin().await?;
+    let sign_in = match checked {
+        Ok(sign_in) => sign_in,
+        Err(error) => {
+            let entry = Entry {
+                action: "auth.telegram",
+                after: Some(json!({ "refused": error.to_string() })),
+                ..Entry::default()
+            };
+            audit::record_refused(&mut tx, app, viewer, now, entry).await?;
+            tx.commit().await?;
+            return Err(refused_init_data(error));
+        }
+    };
+    let user = find_or_make(&mut tx, app, viewer, &sign_in.user, now).await?;
+    if user.status != UserStatus::Active {
+        let entry = Entry {
+            action: "auth.telegram",
+            target: Some(("usr", user.id.0)),
+            after: Some(json!({ "refused": "not active" })),
+            ..Entry::default()
+        };
+        audit::record_refused(&mut tx, app, viewer, now, entry).await?;
+        tx.commit().await?;
+        return Err(Error::not_allowed("This account may not sign in."));
+    }
+    let signed_in = open_session(&mut tx, app, viewer, user, "auth.telegram", now).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+fn refused_init_data(error: InitDataError) -> Error {
+    match error {
+        InitDataError::Malformed(why) => Problem::new(
+            ErrorCode::InvalidInput,
+            format!("This is no init data of Telegram: {why}."),
+        ),
+        InitDataError::TooOld => Problem::new(
+            ErrorCode::InvalidCredentials,
+            "The init data is too old: open the app again.",
+        ),
+        _ => Problem::new(ErrorCode::InvalidCredentials, "The init data is not valid."),
+    }
+    .at("initData")
+    .into()
+}
+
+/// The person of a Telegram account, made when new; two first sign-ins at once make one.
+async fn find_or_make(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
+    telegram: &TelegramUser,
+    now: Timestamp,
+) -> Result<User> {
+    if let Some(user) = users::by_telegram_id(conn, telegram.id).await? {
+        return Ok(user);
+    }
+    let user = User {
+        id: UserId(app.entropy.uuid_v7(now)),
+        display_name: display_name(telegram),
+        username: None,
+        language: language(telegram.language_code.as_deref()),
+        city_id: None,
+        avatar_media_id: None,
+        telegram_id: Some(telegram.id),
+        telegram_username: telegram.username.clone(),
+        status: UserStatus::Active,
+        version: 1,
+        created_at: Instant(now),
+        updated_at: Instant(now),
+    };
+    if users::insert_new(conn, &user).await? {
+        users::grant_role(conn, user.id, "USER", Instant(now)).await?;
+        let entry = Entry {
+            action: "user.create",
+            target: Some(("usr", user.id.0)),
+            after: Some(json!({ "by": "telegram" })),
+            ..Entry::default()
+        };
+        audit::record(conn, app, viewer, now, entry).await?;
+        return Ok(user);
+    }
+    let other = users::by_telegram_id(conn, telegram.id).await?;
+    other.ok_or_else(|| Error::internal("a Telegram account was taken and is gone"))
+}
+
+/// Telegram allows any characters in a name; ours is 1 to 100 on one line.
+fn display_name(telegram: &TelegramUser) -> String {
+    let full = [
+        Some(telegram.first_name.as_str()),
+        telegram.last_name.as_deref(),
+    ];
+    let full: Vec<&str> = full.into_iter().flatten().collect();
+    let line: String = full
+        .join(" ")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(100)
+        .collect();
+    match line.trim() {
+        "" => "Anonymous".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+fn language(code: Option<&str>) -> Language {
+    match code.map(|code| code.get(..2).unwrap_or(code)) {
+        Some("zh") => Language::Zh,
+        Some("ru") => Language::Ru,
+        _ => Language::En,
+    }
+}
+
+/// Begins a session for a person whose identity is proven.
+pub async fn open_session(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
+    user: User,
+    action: &'static str,
+    now: Timestamp,
+) -> Result<SignedIn> {
+    let refresh_token = RefreshToken::generate(&app.entropy);
+    let expires_at = Instant(later(now, app.config.refresh_token_ttl)?);
+    let session = Session {
+        id: SessionId(app.entropy.uuid_v7(now)),
+        user_id: user.id,
+        device_name: viewer
+            .user_agent
+            .as_deref()
+            .unwrap_or("Unknown device")
+            .to_owned(),
+        ip_address: viewer.ip_address.map(|address| address.to_string()),
+        created_at: Instant(now),
+        last_used_at: Instant(now),
+        expires_at,
+        revoked_at: None,
+        revoked_reason: None,
+    };
+    model::insert_session(conn, &session).await?;
+    store(conn, &refresh_token, session.id, now, expires_at).await?;
+    let entry = Entry {
+        action,
+        target: Some(("usr", user.id.0)),
+        after: Some(json!({ "session": session.id })),
+        ..Entry::default()
+    };
+    audit::record(conn, app, viewer, now, entry).await?;
+    answer(app, user, session.id, &refresh_token, now)
+}
+
+async fn store(
+    conn: &mut AsyncPgConnection,
+    token: &RefreshToken,
+    session_id: SessionId,
+    now: Timestamp,
+    expires_at: Instant,
+) -> Result<()> {
+    let stored = StoredToken {
+        token_hash: token.hash().to_vec(),
+        session_id,
+        created_at: Instant(now),
+        expires_at,
+        used_at: None,
+    };
+    Ok(model::insert_token(conn, &stored).await?)
+}
+
+fn answer(
+    app: &App,
+    user: User,
+    session: SessionId,
+    refresh_token: &RefreshToken,
+    now: Timestamp,
+) -> Result<SignedIn> {
+    use secrecy::ExposeSecret;
+    let access = app
+        .tokens
+        .issue(user.id, session, now, app.config.access_token_ttl)
+        .map_err(Error::internal)?;
+    Ok(SignedIn {
+        access_token: access.token.expose_secret().to_owned(),
+        refresh_token: refresh_token.expose().to_owned(),
+        expires_at: access.expires_at,
+        user,
+    })
+}
+
+fn later(now: Timestamp, by: std::time::Duration) -> Result<Timestamp> {
+    now.checked_add(by).map_err(Error::internal)
+}
+
+fn invalid_refresh_token() -> Error {
+    Problem::new(
+        ErrorCode::InvalidCredentials,
+        "The refresh token is not valid: sign in again.",
+    )
+    .at("refreshToken")
+    .into()
+}
+
+/// Exchanges a refresh token for the next pair (rule 21).
+///
+/// Errors: `INVALID_CREDENTIALS` for every token that does not work, whatever the reason; a reuse outside of the grace
+/// also ends the session.
+pub async fn refresh(app: &App, viewer: &Viewer, presented: &str) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let presented = RefreshToken::parse(presented).ok_or_else(invalid_refresh_token)?;
+    let hash = presented.hash();
+    let mut tx = app.db.begin().await?;
+    let id = model::session_of_token(&mut tx, &hash)
+        .await?
+        .ok_or_else(invalid_refresh_token)?;
+    // Refreshes of one family take turns here: 100 at once get one and the same successor.
+    let session = model::lock_session(&mut tx, id)
+        .await?
+        .ok_or_else(invalid_refresh_token)?;
+    let token = model::token(&mut tx, &hash)
+        .await?
+        .ok_or_else(invalid_refresh_token)?;
+    if session.revoked_at.is_some() || *token.expires_at <= now {
+        return Err(invalid_refresh_token());
+    }
+    let user = model::user_of_session(&mut tx, id).await?;
+    if user.status != UserStatus::Active {
+        return Err(invalid_refresh_token());
+    }
+    let successor = match token.used_at {
+        None => {
+            let successor = app.tokens.successor(&presented);
+            let expires_at = Instant(later(now, app.config.refresh_token_ttl)?);
+            model::use_token(&mut tx, &hash, Instant(now)).await?;
+            store(&mut tx, &successor, id, now, expires_at).await?;
+            let ip_address = viewer.ip_address.map(|address| address.to_string());
+            model::touch_session(&mut tx, id, Instant(now), expires_at, ip_address.as_deref())
+                .await?;
+            successor
+        }
+        Some(used_at) => {
+            let live = model::live_token(&mut tx, id).await?;
+            let successor = live.and_then(|live| app.tokens.stored_successor(&presented, &live));
+            let in_grace = now.duration_since(*used_at) <= GRACE;
+            match successor.filter(|_| in_grace) {
+                Some(successor) => successor,
+                None => {
+                    model::revoke(&mut tx, id, RevokedReason::TokenReuse, Instant(now)).await?;
+                    let entry = Entry {
+                        action: "auth.refreshReuse",
+                        target: Some(("ses", id.0)),
+                        after: Some(json!({ "user": user.id })),
+                        ..Entry::default()
+                    };
+                    audit::record_refused(&mut tx, app, viewer, now, entry).await?;
+                    tx.commit().await?;
+                    app.access.forget_session(id);
+                    return Err(invalid_refresh_token());
+                }
+            }
+        }
+    };
+    let signed_in = answer(app, user, id, &successor, now)?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+/// Ends the session that a refresh token belongs to, or every session of its person.
+///
+/// Errors: `INVALID_CREDENTIALS` when it belongs to none. A session that has ended stays ended without an error.
+pub async fn log_out(app: &App, viewer: &Viewer, presented: &str, everywhere: bool) -> Result<()> {
+    let now = app.clock.now();
+    let presented = RefreshToken::parse(presented).ok_or_else(invalid_refresh_token)?;
+    let mut tx = app.db.begin().await?;
+    let id = model::session_of_token(&mut tx, &presented.hash())
+        .await?
+        .ok_or_else(invalid_refresh_token)?;
+    let session = model::lock_session(&mut tx, id)
+        .await?
+        .ok_or_else(invalid_refresh_token)?;
+    if session.revoked_at.is_some() {
+        return Ok(());
+    }
+    let ended = if everywhere {
+        model::revoke_all(
+            &mut tx,
+            session.user_id,
+            RevokedReason::Logout,
+            Instant(now),
+        )
+        .await?
+    } else {
+        model::revoke(&mut tx, id, RevokedReason::Logout, Instant(now)).await?;
+        vec![id]
+    };
+    let entry = Entry {
+        action: "auth.logout",
+        target: Some(("usr", session.user_id.0)),
+        after: Some(json!({ "sessions": ended })),
+        ..Entry::default()
+    };
+    audit::record(&mut tx, app, viewer, now, entry).await?;
+    tx.commit().await?;
+    for session in ended {
+        app.access.forget_session(session);
+    }
+    Ok(())
+}
+
+/// Ends one of the viewer's own sessions; answers it. `NOT_FOUND` for any other.
+pub async fn revoke_session(app: &App, viewer: &Viewer, id: SessionId) -> Result<Session> {
+    let user = viewer.require_user()?;
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let session = model::lock_session(&mut tx, id)
+        .await?
+        .filter(|session| session.user_id == user)
+        .ok_or_else(|| Error::not_found("id"))?;
+    if session.revoked_at.is_some() {
+        return Ok(session);
+    }
+    model::revoke(&mut tx, id, RevokedReason::Revoked, Instant(now)).await?;
+    let entry = Entry {
+        action: "session.revoke",
+        target: Some(("ses", id.0)),
+        ..Entry::default()
+    };
+    audit::record(&mut tx, app, viewer, now, entry).await?;
+    tx.commit().await?;
+    app.access.forget_session(id);
+    Ok(Session {
+        revoked_at: Some(Instant(now)),
+        revoked_reason: Some(RevokedReason::Revoked),
+        ..session
+    })
+}
+
+/// The viewer's live sessions, the last used first.
+pub async fn live_sessions(
+    app: &App,
+    viewer: &Viewer,
+    page: &Page<SessionKey>,
+    count: bool,
+) -> Result<Slice<Session>> {
+    let user = viewer.require_user()?;
+    let now = Instant(app.clock.now());
+    let mut conn = app.db.conn().await?;
+    let slice = page.slice(model::live_sessions(&mut conn, user, now, page).await?);
+    if count {
+        let counted = model::count_live_sessions(&mut conn, user, now).await?;
+        return Ok(slice.with_total(counted));
+    }
+    Ok(slice)
+}
+
+/// Begins a session for a person by the operator's word (`companion token issue`, demo people).
+pub async fn issue_for_operator(app: &App, user: UserId) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let viewer = Viewer::anonymous(
+        "operator".into(),
+        None,
+        Some("companion token issue".into()),
+    );
+    let mut tx = app.db.begin().await?;
+    let user = users::by_id(&mut tx, user)
+        .await?
+        .filter(|user| user.status == UserStatus::Active)
+        .ok_or_else(|| Error::not_found("user"))?;
+    let entry = Entry {
+        action: "operator.tokenIssue",
+        target: Some(("usr", user.id.0)),
+        ..Entry::default()
+    };
+    audit::record_ours(&mut tx, app, ActorKind::System, now, entry).await?;
+    let signed_in = open_session(&mut tx, app, &viewer, user, "auth.operator", now).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}

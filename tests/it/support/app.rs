@@ -1,0 +1,77 @@
+//! A server for a test: its own database, a clock that the test moves, seeded randomness.
+
+use companion::{app::App, clock::Clock, config::Config, entropy::Entropy};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+
+use super::{Client, database};
+
+/// When every test begins: a Saturday noon.
+pub const START: &str = "2026-11-21T12:00:00Z";
+
+/// A running server and its database.
+pub struct TestApp {
+    /// What the server runs on; for the clock and for jobs, not to go around the public face.
+    pub app: App,
+    /// Where it listens.
+    pub base_url: String,
+    database_url: String,
+    server: JoinHandle<()>,
+}
+
+impl TestApp {
+    /// Starts with development settings.
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// Starts with settings of one's own.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let database_url = database::create().await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let mut config = Config::development();
+        config.database_url = Some(SecretString::from(database_url.clone()));
+        config.base_url = base_url.parse().unwrap();
+        change(&mut config);
+        let start: Timestamp = START.parse().unwrap();
+        let app = App::new(config, Clock::manual(start), Entropy::seeded(7)).unwrap();
+        let router = companion::http::router(app.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { app, base_url, database_url, server }
+    }
+
+    /// A client that is not signed in.
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.base_url, None)
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
+    /// Moves the clock and does every job that is due then.
+    pub async fn advance(&self, by: SignedDuration) {
+        self.app.clock.advance(by);
+        self.run_jobs().await;
+    }
+
+    /// Does every job that is due.
+    pub async fn run_jobs(&self) {
+        companion::jobs::worker::run_due(&self.app).await.unwrap();
+    }
+
+    /// A connection of the test's own, to set up and to look.
+    pub async fn conn(&self) -> AsyncPgConnection {
+        AsyncPgConnection::establish(&self.database_url).await.unwrap()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

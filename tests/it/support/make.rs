@@ -1,0 +1,68 @@
+//! Builders: what a test needs there before anybody acts.
+
+use companion::{
+    db::{
+        Instant,
+        ids::{SessionId, UserId},
+    },
+    features::{
+        accounts::service,
+        users::model::{self as users, Language, User, UserStatus},
+    },
+};
+
+use super::{Client, TestApp};
+
+impl TestApp {
+    /// A signed-in person with this name and the role USER.
+    pub async fn user(&self, name: &str) -> Client {
+        self.user_with_roles(name, &["USER"]).await
+    }
+
+    /// A signed-in person with these roles.
+    pub async fn user_with_roles(&self, name: &str, roles: &[&str]) -> Client {
+        let now = self.now();
+        let id = UserId(self.app.entropy.uuid_v7(now));
+        let user = User {
+            id,
+            display_name: name.to_owned(),
+            username: None,
+            language: Language::En,
+            city_id: None,
+            avatar_media_id: None,
+            telegram_id: None,
+            telegram_username: None,
+            status: UserStatus::Active,
+            version: 1,
+            created_at: Instant(now),
+            updated_at: Instant(now),
+        };
+        let mut conn = self.conn().await;
+        assert!(users::insert_new(&mut conn, &user).await.unwrap());
+        for role in roles {
+            users::grant_role(&mut conn, id, role, Instant(now)).await.unwrap();
+        }
+        self.sign_in(id).await
+    }
+
+    /// A new session of a person.
+    pub async fn sign_in(&self, id: UserId) -> Client {
+        let signed_in = service::issue_for_operator(&self.app, id).await.unwrap();
+        let mut client = Client::new(&self.base_url, Some(signed_in.access_token));
+        client.user_id = id.to_string();
+        client
+    }
+
+    /// The session ids of a person, oldest first.
+    pub async fn sessions(&self, client: &Client) -> Vec<SessionId> {
+        let answer = client.query("{ me { sessions { nodes { id } } } }").await;
+        let mut ids: Vec<SessionId> = answer.data()["me"]["sessions"]["nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["id"].as_str().unwrap().parse().unwrap())
+            .collect();
+        ids.reverse();
+        ids
+    }
+}

@@ -50,12 +50,22 @@ impl App {
         };
         let db = Db::new(&url, options)?;
         let access = Arc::new(AccessCache::start(url));
-        let tokens = TokenKeys::new(&config.jwt_secrets, &config.jwt_issuer, &config.jwt_audience)
+        let tokens = TokenKeys::new(
+            &config.jwt_secrets,
+            &config.jwt_issuer,
+            &config.jwt_audience,
+        )
+        .map_err(Error::internal)?;
+        let max_age = config
+            .telegram_max_age
+            .try_into()
             .map_err(Error::internal)?;
-        let max_age = config.telegram_max_age.try_into().map_err(Error::internal)?;
-        let telegram =
-            InitDataVerifier::new(&config.telegram_bot_tokens, &config.telegram_bot_ids, max_age)
-                .map_err(Error::internal)?;
+        let telegram = InitDataVerifier::new(
+            &config.telegram_bot_tokens,
+            &config.telegram_bot_ids,
+            max_age,
+        )
+        .map_err(Error::internal)?;
         Ok(Self {
             config: Arc::new(config),
             clock,

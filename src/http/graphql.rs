@@ -68,7 +68,10 @@ pub async fn answer(
         )]),
     };
     let errors = std::mem::take(&mut response.errors);
-    response.errors = errors.into_iter().map(|error| mask(error, &request_id).0).collect();
+    response.errors = errors
+        .into_iter()
+        .map(|error| mask(error, &request_id).0)
+        .collect();
     let mut answer = Json(response).into_response();
     let timing = format!(
         "db;desc=\"{} statements\";dur={}",

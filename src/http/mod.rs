@@ -10,5 +10,7 @@ use crate::{app::App, graphql::build_schema};
 /// Every route.
 pub fn router(app: App) -> Router {
     let schema = build_schema(&app.config);
-    Router::new().route("/graphql", post(graphql::answer)).with_state(graphql::Endpoint { app, schema })
+    Router::new()
+        .route("/graphql", post(graphql::answer))
+        .with_state(graphql::Endpoint { app, schema })
 }

@@ -26,14 +26,20 @@ fn init_data(app: &TestApp, id: i64, name: &str) -> String {
 async fn telegram_sign_in_makes_one_account_and_me_answers() {
     let app = start().await;
     let client = app.anonymous();
-    let first = client.post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") })).await;
+    let first = client
+        .post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") }))
+        .await;
     let first = first.payload("authTelegram").clone();
-    let again = client.post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") })).await;
+    let again = client
+        .post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") }))
+        .await;
     assert_eq!(first["user"], again.payload("authTelegram")["user"]);
     assert_eq!(first["user"]["displayName"], "Mia");
 
     let me = client.with_token(first["accessToken"].as_str().unwrap());
-    let answer = me.query("{ me { user { id } sessions { nodes { isCurrent } totalCount } } }").await;
+    let answer = me
+        .query("{ me { user { id } sessions { nodes { isCurrent } totalCount } } }")
+        .await;
     assert_eq!(answer.data()["me"]["user"]["id"], first["user"]["id"]);
     assert_eq!(answer.data()["me"]["sessions"]["totalCount"], 2);
 }
@@ -42,8 +48,15 @@ async fn telegram_sign_in_makes_one_account_and_me_answers() {
 async fn bad_init_data_signs_nobody_in_and_is_in_the_audit_trail() {
     let app = start().await;
     let forged = init_data(&app, 42, "Mia").replace("Mia", "Eve");
-    for (data, code) in [(forged.as_str(), "INVALID_CREDENTIALS"), ("?", "INVALID_INPUT"), ("", "INVALID_INPUT")] {
-        let answer = app.anonymous().post(SIGN_IN, json!({ "initData": data })).await;
+    for (data, code) in [
+        (forged.as_str(), "INVALID_CREDENTIALS"),
+        ("?", "INVALID_INPUT"),
+        ("", "INVALID_INPUT"),
+    ] {
+        let answer = app
+            .anonymous()
+            .post(SIGN_IN, json!({ "initData": data }))
+            .await;
         assert_eq!(answer.user_error_codes("authTelegram"), [code], "{data}");
     }
     app.app.clock.advance(SignedDuration::from_hours(2));
@@ -52,8 +65,14 @@ async fn bad_init_data_signs_nobody_in_and_is_in_the_audit_trail() {
         let then = app.now() - SignedDuration::from_hours(2);
         telegram::sign(user, &SecretString::from(TOKEN), then, &[]).unwrap()
     };
-    let answer = app.anonymous().post(SIGN_IN, json!({ "initData": old })).await;
-    assert_eq!(answer.user_error_codes("authTelegram"), ["INVALID_CREDENTIALS"]);
+    let answer = app
+        .anonymous()
+        .post(SIGN_IN, json!({ "initData": old }))
+        .await;
+    assert_eq!(
+        answer.user_error_codes("authTelegram"),
+        ["INVALID_CREDENTIALS"]
+    );
     let _ = TOKEN.len() + SecretString::from(TOKEN).expose_secret().len();
 }
 
@@ -61,13 +80,23 @@ async fn bad_init_data_signs_nobody_in_and_is_in_the_audit_trail() {
 async fn a_hundred_refreshes_of_one_token_get_one_and_the_same() {
     let app = start().await;
     let client = app.anonymous();
-    let signed_in = client.post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") })).await;
-    let token = signed_in.payload("authTelegram")["refreshToken"].as_str().unwrap().to_owned();
+    let signed_in = client
+        .post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") }))
+        .await;
+    let token = signed_in.payload("authTelegram")["refreshToken"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let refreshes = (0..100).map(|_| client.post(REFRESH, json!({ "token": token })));
     let mut successors: Vec<String> = futures_util::future::join_all(refreshes)
         .await
         .iter()
-        .map(|answer| answer.payload("authRefresh")["refreshToken"].as_str().unwrap().to_owned())
+        .map(|answer| {
+            answer.payload("authRefresh")["refreshToken"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     successors.sort();
     successors.dedup();
@@ -79,32 +108,52 @@ async fn a_hundred_refreshes_of_one_token_get_one_and_the_same() {
 async fn a_reused_refresh_token_ends_the_family() {
     let app = start().await;
     let client = app.anonymous();
-    let signed_in = client.post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") })).await;
+    let signed_in = client
+        .post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") }))
+        .await;
     let signed_in = signed_in.payload("authTelegram").clone();
     let first = signed_in["refreshToken"].as_str().unwrap();
     let second = client.post(REFRESH, json!({ "token": first })).await;
-    let second = second.payload("authRefresh")["refreshToken"].as_str().unwrap().to_owned();
+    let second = second.payload("authRefresh")["refreshToken"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     app.app.clock.advance(SignedDuration::from_secs(11));
 
     let reused = client.post(REFRESH, json!({ "token": first })).await;
-    assert_eq!(reused.user_error_codes("authRefresh"), ["INVALID_CREDENTIALS"]);
+    assert_eq!(
+        reused.user_error_codes("authRefresh"),
+        ["INVALID_CREDENTIALS"]
+    );
     let successor = client.post(REFRESH, json!({ "token": second })).await;
-    assert_eq!(successor.user_error_codes("authRefresh"), ["INVALID_CREDENTIALS"]);
+    assert_eq!(
+        successor.user_error_codes("authRefresh"),
+        ["INVALID_CREDENTIALS"]
+    );
     let me = client.with_token(signed_in["accessToken"].as_str().unwrap());
-    assert_eq!(me.query("{ me { user { id } } }").await.error_code(), "UNAUTHENTICATED");
+    assert_eq!(
+        me.query("{ me { user { id } } }").await.error_code(),
+        "UNAUTHENTICATED"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_session_stops_and_nobody_elses_can_be_revoked() {
     let app = start().await;
     let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
-    let revoke = "mutation($id: ID!) { sessionRevoke(id: $id) { session { id } userErrors { code } } }";
+    let revoke =
+        "mutation($id: ID!) { sessionRevoke(id: $id) { session { id } userErrors { code } } }";
     let mine = app.sessions(&mia).await[0].to_string();
     let refused = eve.post(revoke, json!({ "id": mine })).await;
     assert_eq!(refused.user_error_codes("sessionRevoke"), ["NOT_FOUND"]);
     mia.query("{ me { user { id } } }").await.data();
-    mia.post(revoke, json!({ "id": mine })).await.payload("sessionRevoke");
-    assert_eq!(mia.query("{ me { user { id } } }").await.error_code(), "UNAUTHENTICATED");
+    mia.post(revoke, json!({ "id": mine }))
+        .await
+        .payload("sessionRevoke");
+    assert_eq!(
+        mia.query("{ me { user { id } } }").await.error_code(),
+        "UNAUTHENTICATED"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,7 +163,12 @@ async fn bad_fields_of_a_profile_come_back_together_and_nothing_is_written() {
     let update = "mutation($input: MeUpdateInput!, $version: Int) {
         meUpdate(input: $input, expectedVersion: $version) { me { user { displayName } username version }
         userErrors { code field } } }";
-    let bad = mia.post(update, json!({ "input": { "displayName": " ", "username": "X!" } })).await;
+    let bad = mia
+        .post(
+            update,
+            json!({ "input": { "displayName": " ", "username": "X!" } }),
+        )
+        .await;
     assert_eq!(
         bad.data()["meUpdate"]["userErrors"],
         json!([
@@ -122,10 +176,25 @@ async fn bad_fields_of_a_profile_come_back_together_and_nothing_is_written() {
             { "code": "INVALID_INPUT", "field": ["input", "username"] },
         ])
     );
-    let good = mia.post(update, json!({ "input": { "username": "mia_1" }, "version": 1 })).await;
-    assert_eq!(good.payload("meUpdate")["me"], json!({ "user": { "displayName": "Mia" }, "username": "mia_1", "version": 2 }));
-    let taken = eve.post(update, json!({ "input": { "username": "mia_1" } })).await;
+    let good = mia
+        .post(
+            update,
+            json!({ "input": { "username": "mia_1" }, "version": 1 }),
+        )
+        .await;
+    assert_eq!(
+        good.payload("meUpdate")["me"],
+        json!({ "user": { "displayName": "Mia" }, "username": "mia_1", "version": 2 })
+    );
+    let taken = eve
+        .post(update, json!({ "input": { "username": "mia_1" } }))
+        .await;
     assert_eq!(taken.user_error_codes("meUpdate"), ["ALREADY_EXISTS"]);
-    let stale = mia.post(update, json!({ "input": { "username": null }, "version": 1 })).await;
+    let stale = mia
+        .post(
+            update,
+            json!({ "input": { "username": null }, "version": 1 }),
+        )
+        .await;
     assert_eq!(stale.user_error_codes("meUpdate"), ["CONFLICT"]);
 }

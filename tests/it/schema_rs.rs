@@ -64,16 +64,27 @@ async fn generate(conn: &mut AsyncPgConnection) -> String {
     .load(conn)
     .await
     .unwrap();
-    let mut tables: Vec<&str> = columns.iter().map(|column| column.table_name.as_str()).collect();
+    let mut tables: Vec<&str> = columns
+        .iter()
+        .map(|column| column.table_name.as_str())
+        .collect();
     tables.dedup();
     let mut text = String::from(
         "//! The tables as diesel sees them. Written by `UPDATE=1 cargo test --test it schema_rs`; do not edit.\n\
          #![allow(missing_docs)]\n\n",
     );
     for table in &tables {
-        let key: Vec<&str> =
-            keys.iter().filter(|key| key.table_name == *table).map(|key| key.column_name.as_str()).collect();
-        writeln!(text, "diesel::table! {{\n    {table} ({}) {{", key.join(", ")).unwrap();
+        let key: Vec<&str> = keys
+            .iter()
+            .filter(|key| key.table_name == *table)
+            .map(|key| key.column_name.as_str())
+            .collect();
+        writeln!(
+            text,
+            "diesel::table! {{\n    {table} ({}) {{",
+            key.join(", ")
+        )
+        .unwrap();
         for column in columns.iter().filter(|column| column.table_name == *table) {
             let mut kind = diesel_type(&column.udt_name).to_owned();
             if column.is_nullable == "YES" {
@@ -100,5 +111,8 @@ async fn schema_rs_equals_the_database() {
         std::fs::write(path, &expected).unwrap();
     }
     let actual = std::fs::read_to_string(path).unwrap();
-    assert!(actual == expected, "src/db/schema.rs is stale: run UPDATE=1 cargo test --test it schema_rs");
+    assert!(
+        actual == expected,
+        "src/db/schema.rs is stale: run UPDATE=1 cargo test --test it schema_rs"
+    );
 }

@@ -40,7 +40,12 @@ impl TestApp {
         let app = App::new(config, Clock::manual(start), Entropy::seeded(7)).unwrap();
         let router = companion::http::router(app.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { app, base_url, database_url, server }
+        Self {
+            app,
+            base_url,
+            database_url,
+            server,
+        }
     }
 
     /// A client that is not signed in.
@@ -66,7 +71,9 @@ impl TestApp {
 
     /// A connection of the test's own, to set up and to look.
     pub async fn conn(&self) -> AsyncPgConnection {
-        AsyncPgConnection::establish(&self.database_url).await.unwrap()
+        AsyncPgConnection::establish(&self.database_url)
+            .await
+            .unwrap()
     }
 }
 

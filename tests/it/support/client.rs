@@ -39,13 +39,20 @@ impl Answer {
 
     /// The codes of the one mutation's user errors.
     pub fn user_error_codes(&self, mutation: &str) -> Vec<String> {
-        let errors = self.data()[mutation]["userErrors"].as_array().expect("userErrors");
-        errors.iter().map(|error| error["code"].as_str().unwrap().to_owned()).collect()
+        let errors = self.data()[mutation]["userErrors"]
+            .as_array()
+            .expect("userErrors");
+        errors
+            .iter()
+            .map(|error| error["code"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The code of the first top-level error.
     pub fn error_code(&self) -> &str {
-        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or_else(|| panic!("{:#}", self.body))
+        self.body["errors"][0]["extensions"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{:#}", self.body))
     }
 }
 
@@ -53,18 +60,29 @@ impl Client {
     /// A client of this server.
     pub fn new(base_url: &str, token: Option<String>) -> Self {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { http, base_url: base_url.to_owned(), token, user_id: String::new() }
+        Self {
+            http,
+            base_url: base_url.to_owned(),
+            token,
+            user_id: String::new(),
+        }
     }
 
     /// The same with a token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// Posts an operation.
     pub async fn post(&self, query: &str, variables: Value) -> Answer {
         let body = json!({ "query": query, "variables": variables });
-        let mut request = self.http.post(format!("{}/graphql", self.base_url)).json(&body);
+        let mut request = self
+            .http
+            .post(format!("{}/graphql", self.base_url))
+            .json(&body);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -73,10 +91,24 @@ impl Client {
         let statements = response
             .headers()
             .get("server-timing")
-            .and_then(|value| value.to_str().ok()?.split('"').nth(1)?.split(' ').next()?.parse().ok())
+            .and_then(|value| {
+                value
+                    .to_str()
+                    .ok()?
+                    .split('"')
+                    .nth(1)?
+                    .split(' ')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
             .unwrap_or_default();
         let body = response.json().await.unwrap();
-        Answer { status, body, statements }
+        Answer {
+            status,
+            body,
+            statements,
+        }
     }
 
     /// Posts a query without variables.

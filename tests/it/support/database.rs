@@ -17,7 +17,9 @@ fn url(database: &str) -> String {
 }
 
 async fn admin(sql: &str) {
-    let mut conn = AsyncPgConnection::establish(&url("postgres")).await.unwrap();
+    let mut conn = AsyncPgConnection::establish(&url("postgres"))
+        .await
+        .unwrap();
     conn.batch_execute(sql).await.unwrap();
 }
 
@@ -35,7 +37,11 @@ async fn template() -> &'static str {
 /// Makes a database; answers its URL.
 pub async fn create() -> String {
     let template = template().await;
-    let name = format!("test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::SeqCst));
+    let name = format!(
+        "test_{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::SeqCst)
+    );
     let _one_at_a_time = CLONING.lock().await;
     admin(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     url(&name)

@@ -40,7 +40,9 @@ impl TestApp {
         let mut conn = self.conn().await;
         assert!(users::insert_new(&mut conn, &user).await.unwrap());
         for role in roles {
-            users::grant_role(&mut conn, id, role, Instant(now)).await.unwrap();
+            users::grant_role(&mut conn, id, role, Instant(now))
+                .await
+                .unwrap();
         }
         self.sign_in(id).await
     }

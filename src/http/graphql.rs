@@ -48,12 +48,19 @@ pub async fn answer(
         None => Ok(Ok(viewer)),
         Some(bearer) => auth::authenticate(&app, viewer, bearer, now).await,
     };
-    let mut response = match viewer {
+    let response = match viewer {
         Ok(Ok(viewer)) => {
             let request = request.data(RequestContext::new(app, viewer));
             let work = SQL_STATS.scope(stats, async move { schema.execute(request).await });
             match tokio::spawn(work).await {
-                Ok(response) => response,
+                Ok(mut response) => {
+                    let errors = std::mem::take(&mut response.errors);
+                    response.errors = errors
+                        .into_iter()
+                        .map(|error| mask(error, &request_id).0)
+                        .collect();
+                    response
+                }
                 Err(_) => async_graphql::Response::from_errors(vec![top_level(
                     TopLevelCode::Internal,
                     "Something went wrong on our side.",
@@ -67,11 +74,6 @@ pub async fn answer(
             &request_id,
         )]),
     };
-    let errors = std::mem::take(&mut response.errors);
-    response.errors = errors
-        .into_iter()
-        .map(|error| mask(error, &request_id).0)
-        .collect();
     let mut answer = Json(response).into_response();
     let timing = format!(
         "db;desc=\"{} statements\";dur={}",

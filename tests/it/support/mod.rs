@@ -1,4 +1,9 @@
 //! What tests stand on: a database each, a server each, clients, and the clock.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a library for tests, which don't all use all of it"
+)]
 
 mod app;
 mod client;

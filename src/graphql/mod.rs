@@ -5,6 +5,7 @@ pub mod connection;
 pub mod context;
 pub mod errors;
 pub mod guard;
+pub mod limits;
 pub mod loaders;
 pub mod scalars;
 pub mod user_error;

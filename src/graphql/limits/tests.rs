@@ -1,0 +1,417 @@
+use async_graphql::{Variables, parser::parse_query};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::config::{Config, Limits};
+
+const SDL: &str = r#"
+    schema { query: Query mutation: Mutation }
+    scalar DateTime
+    type PageInfo { hasNextPage: Boolean! endCursor: String }
+    type User { id: ID! displayName: String! friend: User }
+    type Review { rating: Int! author: User! }
+    type ReviewEdge { cursor: String! node: Review! }
+    type ReviewConnection { edges: [ReviewEdge!]! nodes: [Review!]! pageInfo: PageInfo! totalCount: Int }
+    type Slot { startsAt: DateTime! }
+    type Provider {
+        id: ID!
+        user: User!
+        slots(from: DateTime!, to: DateTime!): [Slot!]!
+        reviews(first: Int, after: String, last: Int, before: String): ReviewConnection!
+    }
+    type ProviderEdge { cursor: String! node: Provider! }
+    type ProviderConnection { edges: [ProviderEdge!]! nodes: [Provider!]! pageInfo: PageInfo! totalCount: Int }
+    input WindowInput { startsAt: DateTime! tags: [String!] }
+    input WindowsInput { windows: [WindowInput!]! }
+    type Payload { ok: Boolean! }
+    type Query {
+        me: User
+        nodes(ids: [ID!]!): [Provider]!
+        providers(first: Int, after: String, last: Int, before: String): ProviderConnection!
+    }
+    type Mutation {
+        authRefresh(token: String!): Payload!
+        authLogout: Payload!
+        windowsCreate(input: WindowsInput!): Payload!
+    }
+"#;
+
+fn limits() -> Limits {
+    Config::development().limits
+}
+
+fn model() -> CostModel {
+    CostModel::from_sdl(SDL).unwrap()
+}
+
+fn measured(query: &str, variables: Value) -> Result<Measured, LimitError> {
+    scan(query)?;
+    let document = parse_query(query).unwrap();
+    structure(&document, &model())?;
+    measure(
+        &model(),
+        &document,
+        None,
+        &Variables::from_json(variables),
+        &limits(),
+    )
+}
+
+fn cost(query: &str) -> u64 {
+    measured(query, json!({})).unwrap().cost.complexity
+}
+
+fn kind(query: &str) -> LimitKind {
+    measured(query, json!({})).unwrap_err().kind
+}
+
+#[test]
+fn a_field_costs_one_and_a_connection_its_page_of_nodes() {
+    assert_eq!(cost("{ me { id displayName } }"), 3);
+    assert_eq!(cost("{ providers(first: 7) { nodes { id } } }"), 1 + 7 * 2);
+    assert_eq!(cost("{ providers { nodes { id } } }"), 1 + 20 * 2);
+    assert_eq!(
+        cost("{ providers(last: 3) { edges { node { id } } } }"),
+        1 + 3 * 3
+    );
+    assert_eq!(
+        cost("{ providers(first: 9) { pageInfo { hasNextPage } } }"),
+        3
+    );
+    assert_eq!(cost("{ providers(first: 9) { totalCount } }"), 1 + 50);
+    assert_eq!(
+        cost(
+            "{ providers(first: 20) { nodes { id reviews(first: 3) { nodes { rating author { id } } } } } }"
+        ),
+        1 + 20 * (1 + 1 + (1 + 3 * 4))
+    );
+}
+
+#[test]
+fn fragments_count_where_they_are_spread() {
+    let direct = cost("{ providers(first: 5) { nodes { id user { id } } totalCount } }");
+    let spread = cost(
+        "query { providers(first: 5) { ...Page } }
+         fragment Page on ProviderConnection { nodes { ...One } ... { totalCount } }
+         fragment One on Provider { id user { id } }",
+    );
+    assert_eq!(direct, spread);
+}
+
+#[test]
+fn variables_and_their_defaults_set_the_page() {
+    let query = "query ($n: Int = 4) { providers(first: $n) { nodes { id } } }";
+    assert_eq!(
+        measured(query, json!({})).unwrap().cost.complexity,
+        1 + 4 * 2
+    );
+    assert_eq!(
+        measured(query, json!({ "n": 11 })).unwrap().cost.complexity,
+        1 + 11 * 2
+    );
+    assert_eq!(
+        measured(query, json!({ "n": null }))
+            .unwrap()
+            .cost
+            .complexity,
+        1 + 20 * 2
+    );
+}
+
+#[test]
+fn a_page_outside_1_to_100_is_a_bad_request_before_the_cost() {
+    for size in ["0", "-1", "101", "9223372036854775807"] {
+        let query = format!("{{ providers(first: {size}) {{ nodes {{ id }} }} }}");
+        assert_eq!(kind(&query), LimitKind::BadRequest, "{size}");
+    }
+    assert_eq!(
+        kind("{ providers(first: 1, last: 1) { nodes { id } } }"),
+        LimitKind::BadRequest
+    );
+    let query = "query ($n: Int) { providers(last: $n) { nodes { id } } }";
+    assert_eq!(
+        measured(query, json!({ "n": 0 })).unwrap_err().kind,
+        LimitKind::BadRequest
+    );
+    assert!(measured(query, json!({ "n": 100 })).is_ok());
+}
+
+#[test]
+fn lists_cost_their_length_and_days_ten() {
+    assert_eq!(cost(r#"{ nodes(ids: ["a", "b", "c"]) { id } }"#), 1 + 3 + 3);
+    let windows = json!({ "i": { "windows": [{ "tags": ["x", "y"] }, {}] } });
+    let query = "mutation ($i: WindowsInput!) { windowsCreate(input: $i) { ok } }";
+    let measured_windows = measured(query, windows).unwrap();
+    assert_eq!(measured_windows.cost.complexity, 2 + 4);
+    assert_eq!(measured_windows.cost.variable_values, 7);
+    let slots = |to: &str| {
+        cost(&format!(
+            "{{ nodes(ids: []) {{ slots(from: \"2026-11-21T00:00:00Z\", to: \"{to}\") {{ startsAt }} }} }}"
+        ))
+    };
+    assert_eq!(slots("2026-11-28T00:00:00Z"), 1 + 1 + 70 + 1);
+    assert_eq!(slots("2026-11-28T00:00:01Z"), 1 + 1 + 80 + 1);
+    assert_eq!(slots("2099-11-28T00:00:01Z"), 1 + 1 + 310 + 1);
+    assert_eq!(slots("nonsense"), 1 + 1 + 310 + 1);
+}
+
+#[test]
+fn lists_and_variables_are_bounded() {
+    let ids = vec!["x"; 101];
+    let query = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+    assert!(measured(query, json!({ "ids": vec!["x"; 100] })).is_ok());
+    assert_eq!(
+        measured(query, json!({ "ids": ids })).unwrap_err().kind,
+        LimitKind::TooComplex
+    );
+    assert_eq!(
+        kind(&format!("{{ nodes(ids: {ids:?}) {{ id }} }}")),
+        LimitKind::TooComplex
+    );
+    let variables = json!({ "a": vec![vec![1; 100]; 10] });
+    let cost = measured("query ($a: Int) { me { id } }", variables)
+        .unwrap()
+        .cost;
+    assert_eq!(cost.variable_values, 1 + 10 + 1000);
+    assert_eq!(
+        cost.within(&limits()).unwrap_err().kind,
+        LimitKind::TooComplex
+    );
+}
+
+#[test]
+fn sums_are_held_against_the_limits() {
+    let sum = |query: &str| measured(query, json!({})).unwrap().cost.within(&limits());
+    let aliases = |n: usize| {
+        let fields: String = (0..n).map(|i| format!("a{i}: id ")).collect();
+        format!("{{ me {{ {fields} }} }}")
+    };
+    assert!(sum(&aliases(30)).is_ok());
+    assert_eq!(sum(&aliases(31)).unwrap_err().kind, LimitKind::TooComplex);
+    assert!(sum(&format!("{{ {} }}", "me { id } ".repeat(20))).is_ok());
+    assert!(sum(&format!("{{ {} }}", "me { id } ".repeat(21))).is_err());
+    assert!(
+        sum("{ providers(first: 100) { nodes { reviews(first: 100) { nodes { rating } } } } }")
+            .is_err()
+    );
+    let mut batch = Cost::default();
+    batch += measured(
+        "{ providers(first: 100) { nodes { id user { id } } } }",
+        json!({}),
+    )
+    .unwrap()
+    .cost;
+    assert!(batch.within(&limits()).is_ok());
+    for _ in 0..16 {
+        batch += batch;
+    }
+    assert!(batch.within(&limits()).is_err());
+}
+
+#[test]
+fn depth_stops_at_twelve() {
+    let nested = |n: usize| {
+        format!(
+            "{{ me {{ {} id {} }} }}",
+            "friend {".repeat(n),
+            "}".repeat(n)
+        )
+    };
+    assert!(measured(&nested(10), json!({})).is_ok());
+    assert_eq!(kind(&nested(11)), LimitKind::TooComplex);
+}
+
+#[test]
+fn introspection_costs_nothing_but_is_bounded() {
+    let typical = "{ __schema { queryType { name } types { name kind fields(includeDeprecated: true) { name
+        args { name type { ...T } } type { ...T } } inputFields { name type { ...T } } enumValues { name }
+        interfaces { ...T } possibleTypes { ...T } } directives { name args { name type { ...T } } } }
+        __type(name: \"User\") { name } }
+        fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name ofType {
+        kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }";
+    let measured_typical = measured(typical, json!({})).unwrap();
+    assert!(measured_typical.introspects);
+    assert_eq!(measured_typical.cost.complexity, 0);
+    assert_eq!(
+        kind("{ __schema { types { name } } again: __schema { types { name } } }"),
+        LimitKind::TooComplex
+    );
+    let deep = format!(
+        "{{ __type(name: \"User\") {{ {} name {} }} }}",
+        "ofType {".repeat(20),
+        "}".repeat(20)
+    );
+    assert_eq!(kind(&deep), LimitKind::TooComplex);
+    let wide = "{ __type(name: \"User\") { fields { type { fields { name } } } } }";
+    assert_eq!(kind(wide), LimitKind::TooComplex);
+    let much = format!(
+        "{{ __schema {{ types {{ fields {{ {} }} }} }} }}",
+        "name ".repeat(400)
+    );
+    assert_eq!(kind(&much), LimitKind::TooComplex);
+}
+
+#[test]
+fn only_sign_in_documents_are_told_apart() {
+    let only = |query: &str| measured(query, json!({})).unwrap().only_auth;
+    assert!(only("mutation { authRefresh(token: \"x\") { ok } }"));
+    assert!(only(
+        "mutation { ...M } fragment M on Mutation { a: authLogout { ok } }"
+    ));
+    assert!(!only(
+        "mutation { authLogout { ok } windowsCreate(input: {windows: []}) { ok } }"
+    ));
+    assert!(!only(
+        "mutation { authLogout: windowsCreate(input: {windows: []}) { ok } }"
+    ));
+    assert!(!only("{ me { id } }"));
+}
+
+fn bomb(fragments: usize, leaf: &str) -> String {
+    let mut query = String::from("query A { me { id } } query B { me { ...F0 } }");
+    for i in 0..fragments - 1 {
+        query.push_str(&format!(
+            "fragment F{i} on User{{...F{j} ...F{j}}}",
+            j = i + 1
+        ));
+    }
+    query + &format!("fragment F{} on User{{{leaf}}}", fragments - 1)
+}
+
+#[test]
+fn a_bomb_is_counted_without_going_off_even_where_nobody_selects_it() {
+    let query = bomb(24, "id");
+    assert_eq!(kind(&query), LimitKind::TooComplex);
+    let document = parse_query(&query).unwrap();
+    for name in ["A", "B"] {
+        let counted = measure(
+            &model(),
+            &document,
+            Some(name),
+            &Variables::default(),
+            &limits(),
+        )
+        .unwrap();
+        assert!(counted.visited < 60, "{name}: {}", counted.visited);
+    }
+    let cost = measure(
+        &model(),
+        &document,
+        Some("B"),
+        &Variables::default(),
+        &limits(),
+    )
+    .unwrap()
+    .cost;
+    assert_eq!(cost.complexity, 1 + (1 << 23));
+    assert!(cost.within(&limits()).is_err());
+}
+
+#[test]
+fn cycles_end() {
+    for query in [
+        "{ me { ...A } } fragment A on User { id ...A }",
+        "{ me { ...A } } fragment A on User { ...B ...B } fragment B on User { friend { ...A ...B } }",
+        "{ me { id } } fragment A on User { ...B } fragment B on User { ...A }",
+    ] {
+        assert_eq!(kind(query), LimitKind::BadRequest, "{query}");
+        let document = parse_query(query).unwrap();
+        let visited = measure(&model(), &document, None, &Variables::default(), &limits());
+        assert!(visited.unwrap().visited < 20);
+    }
+}
+
+#[test]
+fn what_validation_would_not_survive_is_refused() {
+    assert_eq!(
+        kind("query ($a: [Nothing!] = [1]) { me { id } }"),
+        LimitKind::BadRequest
+    );
+    assert_eq!(
+        kind(&format!("{{ me {{ {} }} }}", "nothing ".repeat(30))),
+        LimitKind::BadRequest
+    );
+    assert!(measured("{ me { nothing } }", json!({})).is_ok());
+    assert_eq!(
+        kind(&format!(
+            "{{ me {{ id {} }} }}",
+            "@skip(if: true) ".repeat(9)
+        )),
+        LimitKind::TooComplex
+    );
+    let chain: String = (0..200)
+        .map(|i| format!("fragment F{i} on User {{ ...F{} }} ", i + 1))
+        .collect();
+    assert_eq!(
+        kind(&format!(
+            "{{ me {{ ...F0 }} }} {chain} fragment F200 on User {{ id }}"
+        )),
+        LimitKind::TooComplex
+    );
+    let wide = format!(
+        "{{ me {{ id }} }} fragment A on User {{ {} }}",
+        "...B ".repeat(400)
+    ) + &format!("fragment B on User {{ {} }}", "id ".repeat(400));
+    assert_eq!(kind(&wide), LimitKind::TooComplex);
+}
+
+#[test]
+fn operations_are_selected_as_the_specification_says() {
+    let document = parse_query("query A { me { id } } query B { me { id } }").unwrap();
+    assert!(select(&document, Some("A")).is_ok());
+    assert!(select(&document, Some("C")).is_err());
+    assert!(select(&document, None).is_err());
+    let document = parse_query("{ me { id } }").unwrap();
+    assert!(select(&document, None).is_ok());
+    assert!(select(&document, Some("")).is_err());
+}
+
+#[test]
+fn brackets_are_bounded_before_the_parser_sees_them() {
+    for open in [
+        "{",
+        "[",
+        "(",
+        "{a(b:[",
+        "query($a:[[[",
+        "\"x\"[",
+        "\"\"\"x\"\"\"[",
+        "#\"\n[",
+    ] {
+        assert_eq!(
+            scan(&open.repeat(10_000)).unwrap_err().kind,
+            LimitKind::TooComplex,
+            "{open}"
+        );
+    }
+    assert!(scan(&"{}".repeat(100)).is_ok());
+    assert!(scan(&format!("{{ a(b: \"{}\") }}", "[".repeat(1000))).is_ok());
+    assert!(scan(&format!("{{ a(b: \"\\\"{}\") }}", "[".repeat(1000))).is_ok());
+    assert!(
+        scan(&format!(
+            "{{ a(b: \"\"\"{}\\\"\"\"[\"\"\") }}",
+            "[".repeat(1000)
+        ))
+        .is_ok()
+    );
+    assert!(scan(&format!("{{ a }} # {}", "[".repeat(1000))).is_ok());
+    assert_eq!(
+        scan(&"a ".repeat(16_000)).unwrap_err().kind,
+        LimitKind::TooComplex
+    );
+}
+
+#[test]
+fn a_string_that_does_not_end_hides_nothing() {
+    for text in [
+        "{ a(b: \"x",
+        "{ a(b: \"\"\"x",
+        "{ a(b: \"\"\"x\" [[[[",
+        "{ a(b: \"x\n\") }",
+    ] {
+        let error = scan(text).unwrap_err();
+        assert_eq!(error.kind, LimitKind::BadRequest, "{text}");
+    }
+    let error = scan("{\n  a(b: \"x").unwrap_err();
+    assert_eq!(error.position.map(|at| (at.line, at.column)), Some((2, 8)));
+}

@@ -1,7 +1,10 @@
-//! The HTTP face: the GraphQL endpoint and the REST sidecar. No SQL here.
+//! The way in: the accept loop, the router, GraphQL over HTTP, the REST side, the log of requests and their limits.
+//! No SQL here.
 
 pub mod graphiql;
 pub mod graphql;
+pub mod serve;
+pub mod tasks;
 
 use axum::{Router, routing::post};
 

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buildClientSchema, parse, validate } from "graphql";
+import { getVariableValues } from "graphql/execution/values.js";
 import { chromium } from "playwright-core";
 
 const base = new URL(process.env.BASE_URL ?? "http://localhost:8000");
@@ -105,6 +107,8 @@ async function open(name, fields) {
 const introspected = () =>
   page.waitForResponse((response) => response.url().endsWith("/graphql") && isIntrospection(response.request()));
 
+let served;
+
 try {
   await step("the page opens with its tabs and reads the schema", async () => {
     const schema = introspected();
@@ -115,7 +119,7 @@ try {
       "the page was not built: npm is missing, or `make web` was not run",
     );
     assert.match(answer.headers()["content-security-policy"], /script-src 'self';/);
-    assert.ok((await (await schema).json()).data.__schema, "introspection");
+    served = buildClientSchema((await (await schema).json()).data);
     await page.locator(".graphiql-query-editor .view-line").first().waitFor();
     await status.getByText("Not signed in").waitFor();
     for (const name of ["Providers", "Me", "BookingCreate", "CheckoutCreate", "ReviewCreate"]) {
@@ -131,6 +135,23 @@ try {
     assert.equal(sent.headers().authorization, undefined);
     assert.ok(shown.includes(body.data.providers.nodes[0].displayName), "the answer is shown");
     await shoot("2-providers");
+  });
+
+  await step("every example fits the schema", async () => {
+    const examples = await page.evaluate(() => JSON.parse(localStorage.getItem("graphiql:tabState")).tabs);
+    assert.ok(examples.length > 10, `${examples.length} tabs`);
+    for (const { title, query, variables } of examples) {
+      const document = parse(query);
+      assert.deepEqual(validate(served, document).map((error) => error.message), [], title);
+      const given = JSON.parse(variables || "{}");
+      const used = new Set();
+      for (const { variableDefinitions } of document.definitions) {
+        for (const definition of variableDefinitions) used.add(definition.variable.name.value);
+        const { errors } = getVariableValues(served, variableDefinitions, given);
+        assert.equal(errors, undefined, `${title}: ${errors}`);
+      }
+      assert.deepEqual(Object.keys(given).filter((name) => !used.has(name)), [], `${title}: variables in use`);
+    }
   });
 
   let client;

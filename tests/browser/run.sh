@@ -21,10 +21,11 @@ for name in chromium chromium-browser google-chrome google-chrome-stable; do
 done
 [ -n "$chromium" ] || skip "Chromium is not installed (Debian: apt-get install chromium)"
 command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
-[ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || skip "node is older than 20"
+[ "$(node -p 'parseInt(process.versions.node, 10)')" -ge 20 ] || skip "node is older than 20"
 
-if [ ! -d "$here/node_modules/playwright-core" ]; then
-    (cd "$here" && npm ci --no-fund --no-audit --loglevel=error) || skip "npm could not install playwright-core"
+installed=$here/node_modules/.package-lock.json
+if [ ! -f "$installed" ] || [ "$here/package-lock.json" -nt "$installed" ]; then
+    (cd "$here" && npm ci --no-fund --no-audit --loglevel=error) || skip "npm could not install what the test needs"
 fi
 
 CHROMIUM=$chromium BASE_URL=$base SHOTS=${SHOTS:-$here/../../target/browser} exec node "$here/graphiql.mjs"

@@ -56,6 +56,7 @@ export function App({ title }: { title: string }) {
         defaultEditorToolsVisibility="variables"
         forcedTheme={theme}
         inputValueDeprecation
+        onTabChange={showActiveTab}
         schemaDescription
         shouldPersistHeaders={false}
         showPersistHeadersSettings={false}
@@ -66,4 +67,11 @@ export function App({ title }: { title: string }) {
       </GraphiQL>
     </>
   );
+}
+
+/** There are more tabs than fit: the one in use is brought into view once it is drawn. */
+function showActiveTab() {
+  requestAnimationFrame(() => {
+    document.querySelector(".graphiql-tab-active")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
 }

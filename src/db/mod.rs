@@ -7,6 +7,7 @@ mod instant;
 pub mod listen;
 pub mod migrate;
 mod pool;
+pub mod private;
 pub mod schema;
 pub mod stats;
 

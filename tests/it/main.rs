@@ -9,5 +9,6 @@
 
 mod accounts;
 mod graphiql;
+mod private_postgres;
 mod schema_rs;
 mod support;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
-use super::{Client, database};
+use super::{Client, TestDatabase};
 
 /// When every test begins: a Saturday noon.
 pub const START: &str = "2026-11-21T12:00:00Z";
@@ -17,7 +17,7 @@ pub struct TestApp {
     pub app: App,
     /// Where it listens.
     pub base_url: String,
-    database_url: String,
+    database: TestDatabase,
     server: JoinHandle<()>,
 }
 
@@ -29,11 +29,11 @@ impl TestApp {
 
     /// Starts with settings of one's own.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let database_url = database::create().await;
+        let database = TestDatabase::create().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
         let mut config = Config::development();
-        config.database_url = Some(SecretString::from(database_url.clone()));
+        config.database_url = Some(SecretString::from(database.url()));
         config.base_url = base_url.parse().unwrap();
         change(&mut config);
         let start: Timestamp = START.parse().unwrap();
@@ -43,7 +43,7 @@ impl TestApp {
         Self {
             app,
             base_url,
-            database_url,
+            database,
             server,
         }
     }
@@ -71,7 +71,7 @@ impl TestApp {
 
     /// A connection of the test's own, to set up and to look.
     pub async fn conn(&self) -> AsyncPgConnection {
-        AsyncPgConnection::establish(&self.database_url)
+        AsyncPgConnection::establish(&self.database.url())
             .await
             .unwrap()
     }

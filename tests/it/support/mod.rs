@@ -7,8 +7,9 @@
 
 mod app;
 mod client;
-mod database;
+pub mod cluster;
 mod make;
 
 pub use app::TestApp;
 pub use client::{Answer, Client};
+pub use cluster::TestDatabase;

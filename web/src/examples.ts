@@ -46,10 +46,12 @@ query Providers($first: Int!) {
 query Me {
   me {
     id
-    displayName
-    sessions { id createdAt current }
+    user { displayName }
+    username
+    language
     provider { id displayName status }
     bookings(first: 5) { nodes { id status startsAt } }
+    sessions(first: 5) { nodes { id deviceName isCurrent lastUsedAt } }
   }
 }
 `,
@@ -64,7 +66,7 @@ query Slots($provider: ID!, $service: ID!, $from: DateTime!, $to: DateTime!) {
   }
 }
 `,
-    variables: json({ provider: "prv_…", service: "svc_…", from: day(1), to: day(8) }),
+    variables: json({ provider: "prv_…", service: "srv_…", from: day(1), to: day(8) }),
   },
   {
     query: `# As a client: read the boundary rules, then agree to the
@@ -90,7 +92,7 @@ mutation BookingCreate($input: BookingCreateInput!) {
   }
 }
 `,
-    variables: json({ input: { providerId: "prv_…", serviceId: "svc_…", startsAt: day(2), idempotencyKey: key() } }),
+    variables: json({ input: { providerId: "prv_…", serviceId: "srv_…", startsAt: day(2), idempotencyKey: key() } }),
   },
   {
     query: `# As the provider of that booking: say yes.
@@ -153,16 +155,17 @@ mutation ReviewCreate($input: ReviewCreateInput!) {
 # Decide with the second operation.
 query Applications {
   providerApplications(first: 20) {
-    nodes { id status createdAt }
+    nodes { id displayName headline bio appliedAt city { name } }
   }
 }
 
 mutation ApplicationReview($id: ID!, $input: ProviderApplicationReviewInput!) {
   providerApplicationReview(id: $id, input: $input) {
+    provider { id status }
     userErrors { code message field }
   }
 }
 `,
-    variables: json({ id: "app_…", input: { decision: "APPROVE" } }),
+    variables: json({ id: "prv_…", input: { decision: "APPROVE" } }),
   },
 ];

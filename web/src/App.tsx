@@ -57,7 +57,6 @@ export function App({ title }: { title: string }) {
         forcedTheme={theme}
         inputValueDeprecation
         onTabChange={showActiveTab}
-        schemaDescription
         shouldPersistHeaders={false}
         showPersistHeadersSettings={false}
       >

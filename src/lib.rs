@@ -13,10 +13,12 @@
 
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cursor;
 pub mod db;
+pub mod demo;
 pub mod entropy;
 pub mod error;
 pub mod features;
@@ -24,6 +26,7 @@ pub mod graphql;
 pub mod http;
 pub mod integrations;
 pub mod jobs;
+pub mod logging;
 mod mac;
 pub mod money;
 pub mod patch;

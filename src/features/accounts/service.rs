@@ -421,3 +421,30 @@ pub async fn issue_for_operator(app: &App, user: UserId) -> Result<SignedIn> {
     tx.commit().await?;
     Ok(signed_in)
 }
+
+/// Makes the person of a Telegram account an administrator by the operator's word; makes the account when new.
+pub async fn create_admin(app: &App, telegram_id: i64, name: &str) -> Result<User> {
+    let now = app.clock.now();
+    let viewer = Viewer::anonymous("operator".into(), None, None);
+    let telegram = TelegramUser {
+        id: telegram_id,
+        first_name: name.to_owned(),
+        last_name: None,
+        username: None,
+        language_code: None,
+        is_premium: false,
+        photo_url: None,
+    };
+    let mut tx = app.db.begin().await?;
+    let user = find_or_make(&mut tx, app, &viewer, &telegram, now).await?;
+    users::grant_role(&mut tx, user.id, "ADMIN", Instant(now)).await?;
+    let entry = Entry {
+        action: "operator.adminCreate",
+        target: Some(("usr", user.id.0)),
+        after: Some(json!({ "role": "ADMIN" })),
+        ..Entry::default()
+    };
+    audit::record_ours(&mut tx, app, ActorKind::System, now, entry).await?;
+    tx.commit().await?;
+    Ok(user)
+}

@@ -1,0 +1,63 @@
+//! What the command line prints and how it ends.
+
+use std::{fmt::Display, process::ExitCode};
+
+use secrecy::ExposeSecret;
+
+use crate::{app::App, clock::Clock, config::Config, entropy::Entropy};
+
+/// `EX_CONFIG` of `sysexits.h`.
+const EXIT_CONFIG: u8 = 78;
+
+/// Why a command failed, for the person at the terminal.
+pub(super) struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    pub(super) fn new(error: impl Display) -> Self {
+        Self {
+            message: error.to_string(),
+            code: 1,
+        }
+    }
+
+    pub(super) fn settings(error: impl Display) -> Self {
+        Self {
+            message: error.to_string(),
+            code: EXIT_CONFIG,
+        }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}
+
+pub(super) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{}", failure.message.trim_end());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// The database's URL, which every command but `serve` in development needs.
+pub(super) fn database_url(config: &Config) -> Result<String, Failure> {
+    config
+        .database_url
+        .as_ref()
+        .map(|url| url.expose_secret().to_owned())
+        .ok_or_else(|| Failure::settings("DATABASE_URL is not set (`companion serve` prints the one of its private PostgreSQL)"))
+}
+
+/// The application on the configured database, with the system's time and randomness.
+pub(super) fn app(config: Config) -> Result<App, Failure> {
+    database_url(&config)?;
+    Ok(App::new(config, Clock::system(), Entropy::system())?)
+}

@@ -1,0 +1,106 @@
+//! `companion serve`.
+
+use std::{net::SocketAddr, time::Duration};
+
+use secrecy::SecretString;
+use tokio::{net::TcpListener, sync::watch};
+
+use super::output::{Failure, app};
+use crate::{
+    app::App,
+    config::Config,
+    db::{
+        migrate,
+        private::{PrivateCluster, PrivateOptions},
+    },
+    demo,
+    http::{self, serve::Patience},
+    jobs, logging,
+};
+
+/// How long a client may take to send its headers.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// Serves until Ctrl-C or SIGTERM.
+pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
+    logging::start(&config);
+    for name in &config.made_up {
+        tracing::warn!(
+            setting = name,
+            "not set: a made-up value for development is used"
+        );
+    }
+    let cluster = match config.database_url {
+        Some(_) => None,
+        None => Some(private_database(&mut config).await?),
+    };
+    let app = app(config)?;
+    if cluster.is_some() {
+        let loaded = demo::load(&app).await?;
+        tracing::info!(loaded, "demo data");
+        demo::print_people(&app).await?;
+    }
+    let address = SocketAddr::new(app.config.host, app.config.port);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
+    println!("GraphQL   {}", app.config.link("/graphql"));
+    if app.config.graphiql {
+        println!("GraphiQL  {}", app.config.link("/graphiql"));
+    }
+    serve(app, listener).await;
+    if let Some(cluster) = cluster {
+        tokio::task::spawn_blocking(|| cluster.stop()).await??;
+    }
+    Ok(())
+}
+
+/// Starts the project's own PostgreSQL, migrates it, and points the settings at it.
+async fn private_database(config: &mut Config) -> Result<PrivateCluster, Failure> {
+    let options = PrivateOptions::development(config.data_dir.clone());
+    let cluster = tokio::task::spawn_blocking(|| PrivateCluster::start(options)).await??;
+    let url = cluster.url();
+    for name in migrate::up(&url).await? {
+        tracing::info!(migration = name, "applied");
+    }
+    println!("Database  {url}");
+    config.database_url = Some(SecretString::from(url));
+    Ok(cluster)
+}
+
+async fn serve(app: App, listener: TcpListener) {
+    let (stop, stopped) = watch::channel(false);
+    let worker = app
+        .config
+        .worker_in_process
+        .then(|| tokio::spawn(jobs::worker::work(app.clone(), stopped)));
+    let patience = Patience {
+        headers: HEADERS,
+        shutdown: app.config.timeouts.shutdown,
+    };
+    let (router, tasks) = http::router(app);
+    http::serve::serve(listener, router, patience, tasks, stop_signal()).await;
+    stop.send_replace(true);
+    if let Some(worker) = worker
+        && worker.await.is_err()
+    {
+        tracing::error!("the worker broke");
+    }
+}
+
+/// Ready when the process is asked to stop.
+pub(super) async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

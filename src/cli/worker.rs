@@ -1,0 +1,18 @@
+//! `companion worker`.
+
+use tokio::sync::watch;
+
+use super::output::{Failure, app};
+use crate::{config::Config, jobs, logging};
+
+/// Does background work until told to stop; the job at hand is finished first.
+pub(super) async fn run(config: Config) -> Result<(), Failure> {
+    logging::start(&config);
+    let app = app(config)?;
+    let (stop, stopped) = watch::channel(false);
+    let work = tokio::spawn(jobs::worker::work(app, stopped));
+    super::serve::stop_signal().await;
+    stop.send_replace(true);
+    work.await?;
+    Ok(())
+}

@@ -78,7 +78,7 @@ async fn serve(app: App, listener: TcpListener) {
         headers: HEADERS,
         shutdown: app.config.timeouts.shutdown,
     };
-    let (router, tasks) = http::router(app);
+    let (router, tasks) = (http::router(app), http::tasks::Tasks::default());
     http::serve::serve(listener, router, patience, tasks, stop_signal()).await;
     stop.send_replace(true);
     if let Some(worker) = worker

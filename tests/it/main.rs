@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod access;
 mod accounts;
 mod graphiql;
 mod private_postgres;

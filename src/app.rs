@@ -56,14 +56,10 @@ impl App {
             &config.jwt_audience,
         )
         .map_err(Error::internal)?;
-        let max_age = config
-            .telegram_max_age
-            .try_into()
-            .map_err(Error::internal)?;
         let telegram = InitDataVerifier::new(
             &config.telegram_bot_tokens,
             &config.telegram_bot_ids,
-            max_age,
+            config.telegram_max_age,
         )
         .map_err(Error::internal)?;
         Ok(Self {

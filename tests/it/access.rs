@@ -31,12 +31,23 @@ fn literal(ty: &Type, types: &BTreeMap<String, TypeKind>, depth: u32) -> String 
             Some(TypeKind::InputObject(input)) => {
                 assert!(depth < 6, "inputs nest too deeply");
                 let one_of = input.fields.iter().all(|field| field.node.ty.node.nullable);
-                let needed = input.fields.iter().filter(|field| !field.node.ty.node.nullable);
-                let chosen: Vec<_> = if one_of { input.fields.iter().take(1).collect() } else { needed.collect() };
+                let needed = input
+                    .fields
+                    .iter()
+                    .filter(|field| !field.node.ty.node.nullable);
+                let chosen: Vec<_> = if one_of {
+                    input.fields.iter().take(1).collect()
+                } else {
+                    needed.collect()
+                };
                 let fields: Vec<String> = chosen
                     .into_iter()
                     .map(|field| {
-                        format!("{}: {}", field.node.name.node, literal(&field.node.ty.node, types, depth + 1))
+                        format!(
+                            "{}: {}",
+                            field.node.name.node,
+                            literal(&field.node.ty.node, types, depth + 1)
+                        )
                     })
                     .collect();
                 format!("{{{}}}", fields.join(", "))
@@ -61,7 +72,9 @@ fn root_fields(root: &str) -> Vec<RootField> {
             _ => None,
         })
         .collect();
-    let Some(TypeKind::Object(object)) = types.get(root) else { panic!("no {root}") };
+    let Some(TypeKind::Object(object)) = types.get(root) else {
+        panic!("no {root}")
+    };
     object
         .fields
         .iter()
@@ -70,19 +83,31 @@ fn root_fields(root: &str) -> Vec<RootField> {
                 .node
                 .arguments
                 .iter()
-                .filter(|argument| !argument.node.ty.node.nullable && argument.node.default_value.is_none())
+                .filter(|argument| {
+                    !argument.node.ty.node.nullable && argument.node.default_value.is_none()
+                })
                 .map(|argument| {
-                    format!("{}: {}", argument.node.name.node, literal(&argument.node.ty.node, &types, 0))
+                    format!(
+                        "{}: {}",
+                        argument.node.name.node,
+                        literal(&argument.node.ty.node, &types, 0)
+                    )
                 })
                 .collect();
             let mut ty = &field.node.ty.node;
             while let BaseType::List(inner) = &ty.base {
                 ty = inner;
             }
-            let BaseType::Named(name) = &ty.base else { unreachable!() };
+            let BaseType::Named(name) = &ty.base else {
+                unreachable!()
+            };
             RootField {
                 name: field.node.name.node.to_string(),
-                arguments: if arguments.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) },
+                arguments: if arguments.is_empty() {
+                    String::new()
+                } else {
+                    format!("({})", arguments.join(", "))
+                },
                 leaf: !matches!(
                     types.get(name.as_str()),
                     Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_))
@@ -133,7 +158,10 @@ async fn every_root_field_admits_its_audience_and_refuses_all_others_without_eff
     let person = app.user("Mia").await;
     let mut staff = BTreeMap::new();
     for role in BUILT_IN_ROLES {
-        staff.insert(role.name, app.user_with_roles(role.name, &["USER", role.name]).await);
+        staff.insert(
+            role.name,
+            app.user_with_roles(role.name, &["USER", role.name]).await,
+        );
     }
     let before = fingerprint(&app).await;
     let mut checked = 0;
@@ -142,7 +170,10 @@ async fn every_root_field_admits_its_audience_and_refuses_all_others_without_eff
             let audience = policy::audience(root, &field.name)
                 .unwrap_or_else(|| panic!("{root}.{} declares no audience", field.name));
             let call = operation(kind, &field);
-            let mut callers = vec![("anonymous", &anonymous, None), ("person", &person, Some(PermissionSet::default()))];
+            let mut callers = vec![
+                ("anonymous", &anonymous, None),
+                ("person", &person, Some(PermissionSet::default())),
+            ];
             for role in BUILT_IN_ROLES {
                 let granted = PermissionSet::from_names(role.permissions.iter().copied());
                 callers.push((role.name, &staff[role.name], Some(granted)));
@@ -151,7 +182,9 @@ async fn every_root_field_admits_its_audience_and_refuses_all_others_without_eff
                 let admitted = match audience {
                     Audience::Everyone => true,
                     Audience::SignedIn => permissions.is_some(),
-                    Audience::Permission(needed) => permissions.is_some_and(|granted| granted.covers(needed)),
+                    Audience::Permission(needed) => {
+                        permissions.is_some_and(|granted| granted.covers(needed))
+                    }
                 };
                 if admitted {
                     continue;
@@ -169,7 +202,10 @@ async fn every_root_field_admits_its_audience_and_refuses_all_others_without_eff
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policy_names_exactly_the_fields_of_the_roots() {
     for (root, table) in [("Query", policy::QUERIES), ("Mutation", policy::MUTATIONS)] {
-        let fields: BTreeSet<String> = root_fields(root).into_iter().map(|field| field.name).collect();
+        let fields: BTreeSet<String> = root_fields(root)
+            .into_iter()
+            .map(|field| field.name)
+            .collect();
         let named: BTreeSet<String> = table.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(fields, named, "{root}");
     }
@@ -181,7 +217,10 @@ async fn descriptions_say_the_audience() {
     let query = "{ __schema { queryType { fields { name description } } mutationType { fields { name description } } } }";
     let answer = app.anonymous().query(query).await;
     for root in ["queryType", "mutationType"] {
-        for field in answer.data()["__schema"][root]["fields"].as_array().unwrap() {
+        for field in answer.data()["__schema"][root]["fields"]
+            .as_array()
+            .unwrap()
+        {
             let description = field["description"].as_str().unwrap_or_default();
             assert!(description.contains("Audience: "), "{field}");
         }
@@ -199,14 +238,18 @@ async fn the_migration_seeds_the_built_in_roles() {
     }
     let app = TestApp::start().await;
     let mut conn = app.conn().await;
-    let permissions: Vec<Row> =
-        sql_query("SELECT name, description AS value FROM permissions WHERE built_in ORDER BY name")
-            .load(&mut conn)
-            .await
-            .unwrap();
+    let permissions: Vec<Row> = sql_query(
+        "SELECT name, description AS value FROM permissions WHERE built_in ORDER BY name",
+    )
+    .load(&mut conn)
+    .await
+    .unwrap();
     let mut expected: Vec<Row> = PERMISSIONS
         .iter()
-        .map(|permission| Row { name: permission.name.to_owned(), value: permission.description.to_owned() })
+        .map(|permission| Row {
+            name: permission.name.to_owned(),
+            value: permission.description.to_owned(),
+        })
         .collect();
     expected.sort_by(|a, b| a.name.cmp(&b.name));
     assert_eq!(permissions, expected);
@@ -218,7 +261,10 @@ async fn the_migration_seeds_the_built_in_roles() {
     .load(&mut conn)
     .await
     .unwrap();
-    let found: BTreeMap<String, String> = grants.into_iter().map(|row| (row.name, row.value)).collect();
+    let found: BTreeMap<String, String> = grants
+        .into_iter()
+        .map(|row| (row.name, row.value))
+        .collect();
     let expected: BTreeMap<String, String> = BUILT_IN_ROLES
         .iter()
         .map(|role| {

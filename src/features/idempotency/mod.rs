@@ -29,7 +29,7 @@ const POLL: Duration = Duration::from_millis(25);
 /// What [`begin`] found.
 pub enum Begun<T> {
     /// The first time: do it in this transaction, keep the outcome, commit.
-    Fresh(Transaction, Ticket),
+    Fresh(Box<Transaction>, Ticket),
     /// Done before, with this outcome.
     Repeat(T),
 }
@@ -111,7 +111,7 @@ pub async fn begin<T: DeserializeOwned>(
                     input_sha256,
                     now,
                 };
-                return Ok(Begun::Fresh(tx, ticket));
+                return Ok(Begun::Fresh(Box::new(tx), ticket));
             };
             if kept.input_sha256 != input_sha256 {
                 return Err(Problem::new(

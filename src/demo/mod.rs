@@ -8,7 +8,13 @@ use diesel::{
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
-use crate::{app::App, db::ids::UserId, error::Result, features::accounts::service};
+use crate::{
+    app::App,
+    db::ids::UserId,
+    error::Result,
+    features::accounts::service,
+    http::graphiql::{DemoPeople, DemoPerson},
+};
 
 const SCRIPT: &str = include_str!("demo.sql");
 
@@ -89,4 +95,33 @@ pub async fn print_people(app: &App) -> Result<()> {
     }
     println!();
     Ok(())
+}
+
+/// Signs demo people in on the GraphiQL page; for development alone.
+pub struct DemoSignIn(pub App);
+
+#[async_trait::async_trait]
+impl DemoPeople for DemoSignIn {
+    async fn people(&self) -> Vec<DemoPerson> {
+        match people(&self.0).await {
+            Ok(people) => people
+                .into_iter()
+                .map(
+                    |Person {
+                         role,
+                         name,
+                         access_token,
+                     }| DemoPerson {
+                        label: format!("{name} ({role})"),
+                        role: role.to_owned(),
+                        access_token,
+                    },
+                )
+                .collect(),
+            Err(error) => {
+                tracing::warn!(%error, "demo people cannot sign in");
+                Vec::new()
+            }
+        }
+    }
 }

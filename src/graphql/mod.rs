@@ -7,6 +7,7 @@ pub mod errors;
 pub mod guard;
 pub mod limits;
 pub mod loaders;
+pub mod node;
 pub mod scalars;
 pub mod user_error;
 
@@ -17,7 +18,7 @@ use guard::Guarded;
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(accounts::AccountQueries);
+pub struct Query(node::NodeQueries, accounts::AccountQueries);
 
 /// What can be done. Each field is one business action in one transaction.
 #[derive(MergedObject, Default)]

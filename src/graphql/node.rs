@@ -1,0 +1,67 @@
+//! `node(id)` and `nodes(ids)`: every public type by its typed id.
+
+use async_graphql::{Context, ID, Interface, Object};
+use futures_util::future::try_join_all;
+
+use super::{args, context::ContextExt};
+use crate::{
+    db::ids::{TypedId, UserId},
+    error::Result,
+    features::users::graphql::User,
+};
+
+/// An object with an identity.
+#[derive(Interface)]
+#[graphql(field(
+    name = "id",
+    ty = "ID",
+    desc = "Identity: the type's prefix and a UUID in base 32."
+))]
+pub enum Node {
+    /// A person.
+    User(User),
+}
+
+/// The object of this id, as far as the viewer may see it.
+async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+    let Some((prefix, _)) = id.split_once('_') else {
+        return Ok(None);
+    };
+    Ok(match prefix {
+        UserId::PREFIX => match args::maybe_id::<UserId>(id) {
+            Some(user) => ctx
+                .loaders()
+                .users
+                .load(user)
+                .await?
+                .map(|row| Node::User(User(row))),
+            None => None,
+        },
+        _ => None,
+    })
+}
+
+/// Queries of any object.
+#[derive(Default)]
+pub struct NodeQueries;
+
+#[Object]
+impl NodeQueries {
+    /// The object of this id; null when there is none, it is malformed, or you may not see it.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Any typed id.")] id: ID,
+    ) -> Result<Option<Node>> {
+        load(ctx, &id).await
+    }
+
+    /// The objects of these ids, in their order; null for each that `node` would answer with null.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Any typed ids, at most 100.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        try_join_all(ids.iter().map(|id| load(ctx, id))).await
+    }
+}

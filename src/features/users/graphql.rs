@@ -13,7 +13,7 @@ pub struct User(pub Arc<model::User>);
 #[Object]
 impl User {
     /// Identity (`usr_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

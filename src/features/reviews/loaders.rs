@@ -1,0 +1,124 @@
+//! Loaders of reviews. Who may see a row of the first two is the reader's to check.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::model::{self, Review, ReviewKey, ReviewsQuery};
+use crate::{
+    cursor::{Page, Slice},
+    db::{
+        Db,
+        batch::BatchFn,
+        ids::{BookingId, ProviderId, ReviewId},
+    },
+    error::Result,
+    row_loader,
+};
+
+row_loader! {
+    /// A review by id.
+    ReviewById: ReviewId => Review, model::by_ids, |review| review.id
+}
+
+row_loader! {
+    /// The review of a booking.
+    ReviewOfBooking: BookingId => Review, model::by_booking_ids, |review| review.booking_id
+}
+
+/// A page of a provider's visible reviews. Providers that are asked for the same page share one statement.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReviewsKey {
+    /// Whose.
+    pub provider_id: ProviderId,
+    /// How many at most.
+    pub limit: usize,
+    /// Which, `limit` being one more than the page.
+    pub query: ReviewsQuery,
+    /// Whether all of them are counted, which is one more statement.
+    pub count: bool,
+}
+
+impl ReviewsKey {
+    /// This page of this provider's reviews.
+    pub fn new(
+        provider_id: ProviderId,
+        rating: Option<i32>,
+        page: &Page<ReviewKey>,
+        count: bool,
+    ) -> Self {
+        let query = ReviewsQuery {
+            rating,
+            limit: page.fetch(),
+            backwards: page.backwards,
+            from: page.from,
+        };
+        Self {
+            provider_id,
+            limit: page.limit,
+            query,
+            count,
+        }
+    }
+}
+
+/// A page, shared by who asks for it twice.
+pub type ReviewPage = Slice<Arc<Review>>;
+
+/// Pages of visible reviews.
+pub struct ReviewsOfProvider(pub Db);
+
+impl BatchFn<ReviewsKey, Result<ReviewPage>> for ReviewsOfProvider {
+    async fn load(&mut self, keys: &[ReviewsKey]) -> HashMap<ReviewsKey, Result<ReviewPage>> {
+        let mut pages: HashMap<(&ReviewsQuery, bool), Vec<&ReviewsKey>> = HashMap::new();
+        for key in keys {
+            pages.entry((&key.query, key.count)).or_default().push(key);
+        }
+        let mut found = HashMap::with_capacity(keys.len());
+        for ((query, count), keys) in pages {
+            let outcome = load_page(&self.0, query, count, &keys).await;
+            for key in keys {
+                let page = match &outcome {
+                    Ok(slices) => slices.get(&key.provider_id).cloned().ok_or_else(|| {
+                        crate::error::Error::internal("a page of reviews was not read")
+                    }),
+                    Err(error) => Err(error.clone()),
+                };
+                found.insert(key.clone(), page);
+            }
+        }
+        found
+    }
+}
+
+async fn load_page(
+    db: &Db,
+    query: &ReviewsQuery,
+    count: bool,
+    keys: &[&ReviewsKey],
+) -> Result<HashMap<ProviderId, ReviewPage>> {
+    let providers: Vec<ProviderId> = keys.iter().map(|key| key.provider_id).collect();
+    let limit = keys.first().map_or(0, |key| key.limit);
+    let mut conn = db.conn().await?;
+    let mut rows: HashMap<ProviderId, Vec<Arc<Review>>> = HashMap::new();
+    for review in model::of_providers(&mut conn, &providers, query).await? {
+        rows.entry(review.provider_id)
+            .or_default()
+            .push(Arc::new(review));
+    }
+    let page = Page {
+        limit,
+        backwards: query.backwards,
+        from: query.from,
+    };
+    let mut slices: HashMap<ProviderId, ReviewPage> = providers
+        .iter()
+        .map(|id| (*id, page.slice(rows.remove(id).unwrap_or_default())))
+        .collect();
+    if count {
+        for counted in model::counts_of_providers(&mut conn, &providers, query.rating).await? {
+            if let Some(slice) = slices.remove(&counted.provider_id) {
+                slices.insert(counted.provider_id, slice.with_total(counted.count));
+            }
+        }
+    }
+    Ok(slices)
+}

@@ -1,0 +1,158 @@
+//! Pages of reviews, of many providers in one statement.
+
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Integer, Timestamptz, Uuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::Review;
+use crate::{
+    cursor::LARGEST_COUNT,
+    db::{
+        Instant,
+        ids::{ProviderId, ReviewId},
+        schema::reviews,
+    },
+};
+
+/// The values of a cursor of a list of reviews: when, and which.
+pub type ReviewKey = (Instant, ReviewId);
+
+/// Which reviews of each provider, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReviewsQuery {
+    /// Only those of this rating.
+    pub rating: Option<i32>,
+    /// How many of each provider at most.
+    pub limit: i64,
+    /// Whether they are read against the order.
+    pub backwards: bool,
+    /// Where to go on from, exclusive.
+    pub from: Option<ReviewKey>,
+}
+
+/// A page of visible reviews for each provider. The index of a provider's visible reviews is read once for each and no
+/// further than the page, which a window function over all of them would not do; one `first` for all of them makes it
+/// one statement.
+struct OfProviders<'a> {
+    providers: &'a [ProviderId],
+    query: &'a ReviewsQuery,
+}
+
+// The text differs with the query, so it is its own key in the statement cache.
+impl QueryId for OfProviders<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for OfProviders<'_> {
+    type SqlType = reviews::SqlType;
+}
+
+impl QueryFragment<Pg> for OfProviders<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let ReviewsQuery {
+            rating,
+            limit,
+            backwards,
+            from,
+        } = self.query;
+        out.push_sql(
+            "SELECT r.id, r.booking_id, r.provider_id, r.author_id, r.rating, r.comment, r.visible, r.hidden_reason, \
+             r.reply, r.replied_at, r.version, r.created_at, r.updated_at FROM unnest(",
+        );
+        out.push_bind_param::<Array<Uuid>, _>(self.providers)?;
+        out.push_sql(
+            ") AS p (id) CROSS JOIN LATERAL (SELECT * FROM reviews WHERE provider_id = p.id AND visible",
+        );
+        if let Some(rating) = rating {
+            out.push_sql(" AND rating = ");
+            out.push_bind_param::<Integer, _>(rating)?;
+        }
+        if let Some((at, id)) = from {
+            let after = if *backwards { '>' } else { '<' };
+            out.push_sql(&format!(" AND (created_at, id) {after} ("));
+            out.push_bind_param::<Timestamptz, _>(at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Uuid, _>(id)?;
+            out.push_sql(")");
+        }
+        let direction = if *backwards { "ASC" } else { "DESC" };
+        let order = format!("created_at {direction}, id {direction}");
+        out.push_sql(&format!(" ORDER BY {order} LIMIT "));
+        out.push_bind_param::<BigInt, _>(limit)?;
+        out.push_sql(&format!(
+            ") AS r ORDER BY r.provider_id, r.created_at {direction}, r.id {direction}"
+        ));
+        Ok(())
+    }
+}
+
+/// A page of visible reviews of each of these providers, in the query's direction.
+pub async fn of_providers(
+    conn: &mut AsyncPgConnection,
+    providers: &[ProviderId],
+    query: &ReviewsQuery,
+) -> QueryResult<Vec<Review>> {
+    OfProviders { providers, query }.load(conn).await
+}
+
+/// How many visible reviews a provider has, up to one more than is told.
+#[derive(Clone, Copy, Debug, Queryable)]
+pub struct ReviewCount {
+    /// Whose.
+    pub provider_id: ProviderId,
+    /// How many.
+    pub count: i64,
+}
+
+struct CountsOfProviders<'a> {
+    providers: &'a [ProviderId],
+    rating: Option<&'a i32>,
+    most: i64,
+}
+
+impl QueryId for CountsOfProviders<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for CountsOfProviders<'_> {
+    type SqlType = (Uuid, BigInt);
+}
+
+impl QueryFragment<Pg> for CountsOfProviders<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT p.id, (SELECT count(*) FROM (SELECT 1 FROM reviews WHERE provider_id = p.id AND visible",
+        );
+        if let Some(rating) = self.rating {
+            out.push_sql(" AND rating = ");
+            out.push_bind_param::<Integer, _>(rating)?;
+        }
+        out.push_sql(" LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.most)?;
+        out.push_sql(") AS counted) FROM unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(self.providers)?;
+        out.push_sql(") AS p (id)");
+        Ok(())
+    }
+}
+
+/// How many visible reviews of this rating, or of any, each of these providers has.
+pub async fn counts_of_providers(
+    conn: &mut AsyncPgConnection,
+    providers: &[ProviderId],
+    rating: Option<i32>,
+) -> QueryResult<Vec<ReviewCount>> {
+    CountsOfProviders {
+        providers,
+        rating: rating.as_ref(),
+        most: LARGEST_COUNT + 1,
+    }
+    .load(conn)
+    .await
+}

@@ -2,5 +2,9 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod blocks;
+pub mod boundary;
 pub mod idempotency;
+pub mod reports;
+pub mod reviews;
 pub mod users;

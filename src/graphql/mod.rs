@@ -13,16 +13,34 @@ pub mod user_error;
 
 use async_graphql::{EmptySubscription, MergedObject, Schema as AsyncSchema};
 
-use crate::{config::Config, features::accounts::graphql as accounts};
+use crate::{
+    config::Config,
+    features::{
+        accounts::graphql as accounts, blocks::graphql as blocks, boundary::graphql as boundary,
+        reports::graphql as reports, reviews::graphql as reviews,
+    },
+};
 use guard::Guarded;
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(node::NodeQueries, accounts::AccountQueries);
+pub struct Query(
+    node::NodeQueries,
+    accounts::AccountQueries,
+    reviews::ReviewQueries,
+    boundary::BoundaryQueries,
+    reports::ReportQueries,
+);
 
 /// What can be done. Each field is one business action in one transaction.
 #[derive(MergedObject, Default)]
-pub struct Mutation(accounts::AccountMutations);
+pub struct Mutation(
+    accounts::AccountMutations,
+    reviews::ReviewMutations,
+    boundary::BoundaryMutations,
+    reports::ReportMutations,
+    blocks::BlockMutations,
+);
 
 /// The executable schema.
 pub type Schema = AsyncSchema<Guarded<Query>, Guarded<Mutation>, EmptySubscription>;

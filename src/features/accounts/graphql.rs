@@ -9,7 +9,11 @@ use crate::{
     cursor::PageArgs,
     db::{ids::SessionId, retry_conflict},
     error::Result,
-    features::users::{graphql::User, model as users},
+    features::{
+        blocks::graphql::{self as blocks, UserBlock},
+        reports::graphql::{self as reports, Report},
+        users::{graphql::User, model as users},
+    },
     graphql::{
         args,
         connection::Connection,
@@ -65,6 +69,42 @@ impl Me {
     /// When the account was made.
     async fn created_at(&self) -> DateTime {
         DateTime(*self.0.created_at)
+    }
+
+    /// Your reports to staff, the newest first.
+    async fn reports(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Report>> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        reports::mine(ctx, page).await
+    }
+
+    /// Whom you block, the newest first.
+    async fn blocks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<UserBlock>> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        blocks::mine(ctx, page).await
     }
 
     /// The person's live sessions, the last used first.

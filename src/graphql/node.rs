@@ -5,9 +5,9 @@ use futures_util::future::try_join_all;
 
 use super::{args, context::ContextExt};
 use crate::{
-    db::ids::{TypedId, UserId},
+    db::ids::{ReportId, ReviewId, TypedId, UserId},
     error::Result,
-    features::users::graphql::User,
+    features::{reports::graphql::Report, reviews::graphql::Review, users::graphql::User},
 };
 
 /// An object with an identity.
@@ -20,6 +20,10 @@ use crate::{
 pub enum Node {
     /// A person.
     User(User),
+    /// A review.
+    Review(Review),
+    /// A report to staff.
+    Report(Report),
 }
 
 /// The object of this id, as far as the viewer may see it.
@@ -35,6 +39,14 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
                 .load(user)
                 .await?
                 .map(|row| Node::User(User(row))),
+            None => None,
+        },
+        ReviewId::PREFIX => match args::maybe_id(id) {
+            Some(review) => Review::by_id(ctx, review).await?.map(Node::Review),
+            None => None,
+        },
+        ReportId::PREFIX => match args::maybe_id(id) {
+            Some(report) => Report::by_id(ctx, report).await?.map(Node::Report),
             None => None,
         },
         _ => None,

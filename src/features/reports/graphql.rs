@@ -65,7 +65,7 @@ impl Report {
 #[Object]
 impl Report {
     /// Identity (`rep_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

@@ -38,7 +38,7 @@ impl Review {
 #[Object]
 impl Review {
     /// Identity (`rev_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

@@ -1,6 +1,6 @@
 //! The limits of a request, counted before validation and before any SQL (api.md, "Limits").
 //!
-//! [`scan`] bounds the text before the parser, whose recursion it protects; [`structure`] bounds a parsed document as a
+//! [`scan`](scan()) bounds the text before the parser, whose recursion it protects; [`structure`](structure()) bounds a parsed document as a
 //! whole, once, because validation walks all of it; [`measure`] counts the selected operation with its variables. Each is
 //! one pass: a fragment is counted once and remembered, so that a bomb of nested spreads costs its text, not its expansion.
 

@@ -73,7 +73,7 @@ pub fn select<'a>(
     }
 }
 
-/// Counts the selected operation. The document has passed [`structure`](super::structure).
+/// Counts the selected operation. The document has passed [`structure`](super::structure()).
 ///
 /// # Errors
 /// `BAD_REQUEST` for `first` or `last` outside 1 to 100 or both, and for no operation; `QUERY_TOO_COMPLEX` for depth,

@@ -1,12 +1,13 @@
 #!/bin/sh
-# run.sh BASE_URL: looks at the GraphiQL page of the server at BASE_URL in headless Chromium.
+# run.sh [BASE_URL]: looks at the GraphiQL page of the server at BASE_URL in headless Chromium; without BASE_URL it
+# starts a server of its own (COMPANION names the program) on a private PostgreSQL with demo data.
 #
 # Wants node, npm and Chromium (CHROMIUM names its program where it isn't in the PATH) and a server in development
 # with demo data and the page built. What is missing is said, and the test is skipped with status 0; with
 # BROWSER_TEST=required that is an error instead. Screenshots go to SHOTS (default: target/browser).
 set -eu
 
-base=${1:?usage: run.sh BASE_URL}
+base=${1:-}
 here=$(cd "$(dirname "$0")" && pwd)
 
 skip() {
@@ -28,4 +29,9 @@ if [ ! -f "$installed" ] || [ "$here/package-lock.json" -nt "$installed" ]; then
     (cd "$here" && npm ci --no-fund --no-audit --loglevel=error) || skip "npm could not install what the test needs"
 fi
 
-CHROMIUM=$chromium BASE_URL=$base SHOTS=${SHOTS:-$here/../../target/browser} exec node "$here/graphiql.mjs"
+export CHROMIUM="$chromium" SHOTS="${SHOTS:-$here/../../target/browser}"
+if [ -n "$base" ]; then
+    BASE_URL=$base exec node "$here/graphiql.mjs"
+fi
+[ -f "$here/../../web/dist/index.html" ] || skip "the page is not built (make web)"
+exec node "$here/with-server.mjs" "${COMPANION:-$here/../../target/debug/companion}" "$here/graphiql.mjs"

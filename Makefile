@@ -1,0 +1,41 @@
+# `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
+
+CARGO ?= cargo
+TARGET ?= $(or $(CARGO_TARGET_DIR),target)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test web check schema release hint
+
+help: ## What there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The development profile: a release takes about twice as long to build, and a newcomer waits for it.
+run: hint web ## Build, start a private PostgreSQL with demo data, serve on http://localhost:8000 (Ctrl-C stops it)
+	@$(CARGO) run --locked -- serve
+
+test: web ## Every test: cargo's, then the page in a browser where Chromium is installed
+	$(CARGO) test --locked
+	COMPANION=$(TARGET)/debug/companion tests/browser/run.sh
+
+web: ## Build the GraphiQL page, where npm is installed
+	@web/build.sh
+
+check: ## Format, lints and documentation, every warning an error
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps --document-private-items
+
+schema: ## Write schema.graphql
+	$(CARGO) run --locked -- schema --output schema.graphql
+
+release: ## Build target/release/companion, with the page inside
+	WEB=$(or $(WEB),required) web/build.sh
+	$(CARGO) build --locked --release
+
+# Only the server knows for sure (src/db/private), but a person should not hear of it after the long build.
+hint:
+	@command -v $(CARGO) >/dev/null || { echo "Rust is missing: see https://rustup.rs"; exit 1; }
+	@test -n "$$DATABASE_URL" || command -v initdb >/dev/null || command -v apt-get >/dev/null \
+		|| ls -d /usr/*/postgresql*/bin /usr/*/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin \
+			/usr/local/opt/postgresql*/bin /Applications/Postgres.app 2>/dev/null | grep -q . \
+		|| echo "PostgreSQL seems to be missing: install it while this builds (macOS: brew install postgresql@17)"

@@ -8,6 +8,10 @@
 //! Amounts are integers in the **gateway's** unit of the currency, which is not always ours (ISK,
 //! UGX, MGA): whoever calls converts.
 
+pub mod events;
+pub mod stripe;
+pub mod webhook_event;
+
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;

@@ -12,4 +12,5 @@ mod accounts;
 mod graphiql;
 mod private_postgres;
 mod schema_rs;
+mod stripe_gateway;
 mod support;

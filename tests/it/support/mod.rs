@@ -8,6 +8,7 @@
 mod app;
 mod client;
 pub mod cluster;
+pub mod fake_stripe;
 mod make;
 
 pub use app::TestApp;

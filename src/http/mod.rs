@@ -5,6 +5,7 @@ pub mod graphiql;
 pub mod graphql;
 pub mod serve;
 pub mod tasks;
+pub mod sandbox;
 
 use axum::{Router, routing::post};
 

@@ -9,6 +9,7 @@
 //! UGX, MGA): whoever calls converts.
 
 pub mod events;
+pub mod sandbox;
 pub mod stripe;
 pub mod webhook_event;
 

@@ -3,9 +3,9 @@
 
 pub mod graphiql;
 pub mod graphql;
+pub mod sandbox;
 pub mod serve;
 pub mod tasks;
-pub mod sandbox;
 
 use axum::{Router, routing::post};
 

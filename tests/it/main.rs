@@ -11,6 +11,7 @@ mod access;
 mod accounts;
 mod graphiql;
 mod private_postgres;
+mod sandbox_page;
 mod schema_rs;
 mod stripe_gateway;
 mod support;

@@ -13,6 +13,7 @@ use crate::config::Limits;
 mod costs;
 mod input;
 mod model;
+mod roots;
 mod scan;
 mod structure;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 
 pub use costs::{Measured, measure, select};
 pub use model::CostModel;
+pub use roots::root_arguments;
 pub use scan::scan;
 pub use structure::structure;
 

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod connection;
 pub mod context;
+pub mod documents;
 pub mod errors;
 pub mod guard;
 pub mod limits;

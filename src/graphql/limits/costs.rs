@@ -96,6 +96,7 @@ pub fn measure(
             ));
         }
     };
+    required_variables(&operation.node, variables)?;
     let inputs = Inputs::new(&operation.node, variables, limits)?;
     let mut pass = Pass {
         model,
@@ -134,6 +135,31 @@ pub fn measure(
         introspects: sum.schemas > 0 || sum.schema_types > 0,
         visited: pass.visited,
     })
+}
+
+/// Refuses an operation without its required variables, whether it uses them or not.
+fn required_variables(
+    operation: &OperationDefinition,
+    variables: &Variables,
+) -> Result<(), LimitError> {
+    for definition in &operation.variable_definitions {
+        let (name, ty) = (
+            definition.node.name.node.as_str(),
+            &definition.node.var_type.node,
+        );
+        let given = variables.get(name);
+        let missing = match given {
+            None => definition.node.default_value.is_none(),
+            Some(value) => *value == async_graphql::Value::Null,
+        };
+        if !ty.nullable && missing {
+            return Err(LimitError::bad(
+                format!("Variable \"${name}\" of type \"{ty}\" is required."),
+                Some(definition.pos),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A selection set with its fragments.

@@ -356,6 +356,22 @@ fn what_validation_would_not_survive_is_refused() {
 }
 
 #[test]
+fn required_variables_are_required() {
+    let query = "query ($n: Int!, $m: Int! = 3) { providers(first: $n) { nodes { id } } }";
+    assert!(measured(query, json!({ "n": 1 })).is_ok());
+    for variables in [
+        json!({}),
+        json!({ "n": null }),
+        json!({ "n": 1, "m": null }),
+    ] {
+        assert_eq!(
+            measured(query, variables).unwrap_err().kind,
+            LimitKind::BadRequest
+        );
+    }
+}
+
+#[test]
 fn operations_are_selected_as_the_specification_says() {
     let document = parse_query("query A { me { id } } query B { me { id } }").unwrap();
     assert!(select(&document, Some("A")).is_ok());

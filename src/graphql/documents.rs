@@ -1,0 +1,267 @@
+//! Documents: parsed once and kept by hash, asked for by hash alone, or only from a manifest.
+//!
+//! Validation and cost run for each request, because they depend on its variables; parsing and the bounds on the
+//! document as a whole don't.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use async_graphql::parser::{parse_query, types::ExecutableDocument};
+use moka::sync::Cache;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::limits::{CostModel, LimitError, LimitKind, scan, structure};
+use crate::error::{Error, Result};
+
+/// Text kept at most, in bytes; a parsed document takes about ten times its text.
+const KEPT: u64 = 8 * 1024 * 1024;
+/// The longest part of a parser's message that is passed on: it repeats the line, which can be the whole document.
+const MESSAGE: usize = 300;
+
+/// The SHA-256 of a document's text.
+pub type Hash = [u8; 32];
+
+/// Parsed documents by the hash of their text.
+#[derive(Debug)]
+pub struct Documents {
+    parsed: Cache<Hash, Arc<ExecutableDocument>>,
+    /// The only documents accepted, when there is a manifest.
+    manifest: Option<HashMap<Hash, Arc<ExecutableDocument>>>,
+    /// The longest text, in bytes.
+    longest: usize,
+}
+
+/// Why there is no document.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DocumentError {
+    /// A hash alone, and we don't know its text: the client sends it again with the text.
+    NotFound,
+    /// The hash is not the text's.
+    Mismatch,
+    /// There is a manifest, and it is not in it.
+    NotListed,
+    /// The text does not parse.
+    Syntax(async_graphql::ServerError),
+    /// A limit refuses it.
+    Limit(LimitError),
+}
+
+/// The two forms of a manifest: a map from hash to text, or the one of Apollo's tools.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Manifest {
+    Apollo { operations: Vec<Operation> },
+    Map(HashMap<String, String>),
+}
+
+#[derive(Deserialize)]
+struct Operation {
+    id: String,
+    body: String,
+}
+
+impl Documents {
+    /// An empty cache for texts up to `longest` bytes, and the manifest when there is a file.
+    ///
+    /// # Errors
+    /// When the manifest can't be read, or one of its documents doesn't have its hash or would be refused.
+    pub fn new(longest: usize, manifest: Option<&Path>, model: &CostModel) -> Result<Self> {
+        let parsed = Cache::builder()
+            .max_capacity(KEPT)
+            .weigher(|_: &Hash, document: &Arc<ExecutableDocument>| weight(document))
+            .build();
+        let mut documents = Self {
+            parsed,
+            manifest: None,
+            longest,
+        };
+        if let Some(path) = manifest {
+            documents.manifest = Some(documents.load(path, model)?);
+        }
+        Ok(documents)
+    }
+
+    fn load(
+        &self,
+        path: &Path,
+        model: &CostModel,
+    ) -> Result<HashMap<Hash, Arc<ExecutableDocument>>> {
+        let place = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::internal(format!("{place}: {error}")))?;
+        let manifest: Manifest = serde_json::from_str(&text)
+            .map_err(|error| Error::internal(format!("{place}: {error}")))?;
+        let operations: Vec<(String, String)> = match manifest {
+            Manifest::Apollo { operations } => operations
+                .into_iter()
+                .map(|operation| (operation.id, operation.body))
+                .collect(),
+            Manifest::Map(map) => map.into_iter().collect(),
+        };
+        let mut listed = HashMap::new();
+        for (id, body) in operations {
+            let hash = hash(&body);
+            if parse_hash(&id) != Some(hash) {
+                return Err(Error::internal(format!(
+                    "{place}: {id} is not the SHA-256 of its text"
+                )));
+            }
+            let document = self
+                .parse(&body, model)
+                .map_err(|error| Error::internal(format!("{place}: {id}: {error:?}")))?;
+            listed.insert(hash, Arc::new(document));
+        }
+        Ok(listed)
+    }
+
+    /// The document of this text or hash.
+    ///
+    /// # Errors
+    /// [`DocumentError`]; nothing that is refused is kept.
+    pub fn get(
+        &self,
+        text: Option<&str>,
+        hash_given: Option<Hash>,
+        model: &CostModel,
+    ) -> Result<Arc<ExecutableDocument>, DocumentError> {
+        let hash = match (text, hash_given) {
+            (Some(text), given) => {
+                // Hashing costs less than a refusal saves, but only up to a length.
+                if text.len() > self.longest {
+                    return Err(DocumentError::Limit(LimitError {
+                        kind: LimitKind::TooComplex,
+                        message: format!("The document is longer than {} bytes.", self.longest),
+                        position: None,
+                    }));
+                }
+                let hash = hash(text);
+                if given.is_some_and(|given| given != hash) {
+                    return Err(DocumentError::Mismatch);
+                }
+                hash
+            }
+            (None, Some(given)) => given,
+            (None, None) => return Err(DocumentError::NotFound),
+        };
+        if let Some(listed) = &self.manifest {
+            return listed.get(&hash).cloned().ok_or(DocumentError::NotListed);
+        }
+        if let Some(known) = self.parsed.get(&hash) {
+            return Ok(known);
+        }
+        let Some(text) = text else {
+            return Err(DocumentError::NotFound);
+        };
+        let document = Arc::new(self.parse(text, model)?);
+        self.parsed.insert(hash, document.clone());
+        Ok(document)
+    }
+
+    fn parse(&self, text: &str, model: &CostModel) -> Result<ExecutableDocument, DocumentError> {
+        scan(text).map_err(DocumentError::Limit)?;
+        let document = parse_query(text).map_err(|error| {
+            let mut error = async_graphql::ServerError::from(error);
+            if let Some((end, _)) = error.message.char_indices().nth(MESSAGE) {
+                error.message.truncate(end);
+                error.message.push('…');
+            }
+            DocumentError::Syntax(error)
+        })?;
+        structure(&document, model).map_err(DocumentError::Limit)?;
+        Ok(document)
+    }
+}
+
+/// What a document weighs: its selections stand in for its text, which is not kept.
+fn weight(document: &ExecutableDocument) -> u32 {
+    use async_graphql::parser::types::{Selection, SelectionSet};
+    fn count(set: &SelectionSet) -> u32 {
+        set.items.iter().fold(0_u32, |sum, item| {
+            let below = match &item.node {
+                Selection::Field(field) => count(&field.node.selection_set.node),
+                Selection::InlineFragment(inline) => count(&inline.node.selection_set.node),
+                Selection::FragmentSpread(_) => 0,
+            };
+            sum.saturating_add(below).saturating_add(8)
+        })
+    }
+    let operations = document
+        .operations
+        .iter()
+        .map(|(_, operation)| &operation.node.selection_set);
+    let fragments = document
+        .fragments
+        .values()
+        .map(|fragment| &fragment.node.selection_set);
+    operations
+        .chain(fragments)
+        .fold(64_u32, |sum, set| sum.saturating_add(count(&set.node)))
+}
+
+/// The hash of a text.
+pub fn hash(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// A hash as clients write it: 64 hexadecimal digits.
+pub fn parse_hash(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text, &mut hash).ok().map(|()| hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> CostModel {
+        CostModel::from_sdl("type Query { a: Int }").unwrap()
+    }
+
+    #[test]
+    fn a_text_is_known_by_its_hash_once_it_was_sent() {
+        let (documents, model) = (Documents::new(100, None, &model()).unwrap(), model());
+        let hash = hash("{ a }");
+        let unknown = documents.get(None, Some(hash), &model);
+        assert_eq!(unknown.unwrap_err(), DocumentError::NotFound);
+        assert!(documents.get(Some("{ a }"), Some(hash), &model).is_ok());
+        assert!(documents.get(None, Some(hash), &model).is_ok());
+        let wrong = documents.get(Some("{ a a }"), Some(hash), &model);
+        assert_eq!(wrong.unwrap_err(), DocumentError::Mismatch);
+    }
+
+    #[test]
+    fn what_is_refused_is_not_kept() {
+        let (documents, model) = (Documents::new(50, None, &model()).unwrap(), model());
+        for text in [
+            "{",
+            "{ a } fragment F on Query { ...F }",
+            &"{ a }".repeat(11),
+        ] {
+            assert!(documents.get(Some(text), None, &model).is_err(), "{text}");
+            let again = documents.get(None, Some(hash(text)), &model);
+            assert_eq!(again.unwrap_err(), DocumentError::NotFound, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_lists_the_only_documents() {
+        let file = std::env::temp_dir().join(format!("manifest-{}.json", std::process::id()));
+        let id = hex::encode(hash("{ a }"));
+        let model = model();
+        for manifest in [
+            serde_json::json!({ id.clone(): "{ a }" }),
+            serde_json::json!({ "format": "apollo-persisted-query-manifest", "version": 1,
+                "operations": [{ "id": id, "name": "A", "type": "query", "body": "{ a }" }] }),
+        ] {
+            std::fs::write(&file, manifest.to_string()).unwrap();
+            let documents = Documents::new(100, Some(&file), &model).unwrap();
+            assert!(documents.get(None, parse_hash(&id), &model).is_ok());
+            assert!(documents.get(Some("{ a }"), None, &model).is_ok());
+            let other = documents.get(Some("{ b: a }"), None, &model);
+            assert_eq!(other.unwrap_err(), DocumentError::NotListed);
+        }
+        std::fs::write(&file, serde_json::json!({ id: "{ b: a }" }).to_string()).unwrap();
+        assert!(Documents::new(100, Some(&file), &model).is_err());
+        std::fs::remove_file(&file).unwrap();
+    }
+}

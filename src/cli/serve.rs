@@ -1,7 +1,8 @@
 //! `companion serve`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
+use axum::Router;
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -13,13 +14,13 @@ use crate::{
         migrate,
         private::{PrivateCluster, PrivateOptions},
     },
-    demo,
-    http::{self, serve::Patience},
+    demo::{self, DemoSignIn},
+    http::{
+        self, Http,
+        graphiql::{self, DemoPeople},
+    },
     jobs, logging,
 };
-
-/// How long a client may take to send its headers.
-const HEADERS: Duration = Duration::from_secs(10);
 
 /// Serves until Ctrl-C or SIGTERM.
 pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
@@ -48,7 +49,7 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
     if app.config.graphiql {
         println!("GraphiQL  {}", app.config.link("/graphiql"));
     }
-    serve(app, listener).await;
+    serve(app, listener).await?;
     if let Some(cluster) = cluster {
         tokio::task::spawn_blocking(|| cluster.stop()).await??;
     }
@@ -68,24 +69,34 @@ async fn private_database(config: &mut Config) -> Result<PrivateCluster, Failure
     Ok(cluster)
 }
 
-async fn serve(app: App, listener: TcpListener) {
+async fn serve(app: App, listener: TcpListener) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let worker = app
         .config
         .worker_in_process
         .then(|| tokio::spawn(jobs::worker::work(app.clone(), stopped)));
-    let patience = Patience {
-        headers: HEADERS,
-        shutdown: app.config.timeouts.shutdown,
-    };
-    let (router, tasks) = (http::router(app), http::tasks::Tasks::default());
-    http::serve::serve(listener, router, patience, tasks, stop_signal()).await;
+    let http = Http::new(app)?;
+    http::run(&http, page(&http.app), listener, stop_signal()).await?;
     stop.send_replace(true);
     if let Some(worker) = worker
         && worker.await.is_err()
     {
         tracing::error!("the worker broke");
     }
+    Ok(())
+}
+
+/// The GraphiQL page where it is served; in development with the demo people to pick from.
+fn page(app: &App) -> Router<Arc<Http>> {
+    if !app.config.graphiql {
+        return Router::new();
+    }
+    let people: Option<Arc<dyn DemoPeople>> = if app.config.is_production() {
+        None
+    } else {
+        Some(Arc::new(DemoSignIn(app.clone())))
+    };
+    graphiql::router(&app.config.app_title, people)
 }
 
 /// Ready when the process is asked to stop.

@@ -1,87 +1,316 @@
-//! The GraphQL endpoint.
+//! GraphQL over HTTP: what is asked, by whom, within which limits; then execution and its answer.
+//!
+//! Both media types with their status rules, GET for queries alone, POST with JSON alone, batches in order.
+
+mod accept;
+mod answer;
+mod execute;
+mod input;
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, HeaderValue, header},
-    response::{IntoResponse, Response},
+use async_graphql::{
+    Variables,
+    parser::types::{ExecutableDocument, OperationType},
 };
+use axum::{
+    extract::{Extension, Request, State},
+    response::Response,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::Instant;
 
+use self::{
+    accept::Media,
+    answer::{Answer, Answers},
+    execute::execute,
+    input::{Operation, Operations},
+};
+use super::{body, limits::Standing, problem::Problem, request::RequestInfo, router::Http};
 use crate::{
-    app::App,
-    auth::{self, viewer::Viewer},
-    db::stats::{SQL_STATS, SqlStats},
+    auth::{self, Refusal, viewer::Viewer},
     graphql::{
-        Schema,
-        context::RequestContext,
-        errors::{TopLevelCode, mask, top_level},
+        documents::DocumentError,
+        errors::TopLevelCode,
+        limits::{Cost, Measured, measure, root_arguments, select},
     },
 };
 
-/// What the endpoint needs.
-#[derive(Clone)]
-pub struct Endpoint {
-    /// The application.
-    pub app: App,
-    /// The schema.
-    pub schema: Schema,
+/// An operation that may be executed.
+struct Prepared {
+    document: Arc<ExecutableDocument>,
+    operation_name: Option<String>,
+    variables: Variables,
+    measured: Measured,
 }
 
-/// Answers one operation.
-pub async fn answer(
-    State(Endpoint { app, schema }): State<Endpoint>,
-    headers: HeaderMap,
-    Json(request): Json<async_graphql::Request>,
+/// Everything a request becomes before it is executed.
+struct Plan {
+    batch: bool,
+    operations: Vec<Result<Prepared, Box<Answer>>>,
+}
+
+/// `GET /graphql` and `POST /graphql`.
+pub async fn endpoint(
+    State(http): State<Arc<Http>>,
+    Extension(info): Extension<Arc<RequestInfo>>,
+    request: Request,
 ) -> Response {
-    let stats = Arc::new(SqlStats::default());
-    let counted = stats.clone();
-    let now = app.clock.now();
-    let request_id: Arc<str> = app.entropy.uuid_v7(now).to_string().into();
-    let viewer = Viewer::anonymous(request_id.clone(), None, None);
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    let viewer = match bearer {
-        None => Ok(Ok(viewer)),
-        Some(bearer) => auth::authenticate(&app, viewer, bearer, now).await,
+    let Some(media) = accept::negotiate(request.headers()) else {
+        let message = "Answers are application/graphql-response+json or application/json.";
+        let answer = Answer::refused(
+            StatusCode::NOT_ACCEPTABLE,
+            TopLevelCode::BadRequest,
+            message,
+        );
+        note(&info, &answer);
+        return Answers::One(answer).response(Media::Json, &info.request_id);
     };
-    let response = match viewer {
-        Ok(Ok(viewer)) => {
-            let request = request.data(RequestContext::new(app, viewer));
-            let work = SQL_STATS.scope(stats, async move { schema.execute(request).await });
-            match tokio::spawn(work).await {
-                Ok(mut response) => {
-                    let errors = std::mem::take(&mut response.errors);
-                    response.errors = errors
-                        .into_iter()
-                        .map(|error| mask(error, &request_id).0)
-                        .collect();
-                    response
-                }
-                Err(_) => async_graphql::Response::from_errors(vec![top_level(
-                    TopLevelCode::Internal,
-                    "Something went wrong on our side.",
-                    &request_id,
-                )]),
+    let mut standing = None;
+    let answers = match answer(&http, &info, request, &mut standing).await {
+        Ok(answers) => answers,
+        Err(refused) => Answers::One(refused),
+    };
+    match &answers {
+        Answers::One(answer) => note(&info, answer),
+        Answers::Batch(answers) => answers.iter().for_each(|answer| note(&info, answer)),
+    }
+    let mut response = answers.response(media, &info.request_id);
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
+    response
+}
+
+fn note(info: &RequestInfo, answer: &Answer) {
+    for fault in &answer.faults {
+        info.code(fault.code.as_str());
+    }
+}
+
+async fn answer(
+    http: &Arc<Http>,
+    info: &RequestInfo,
+    request: Request,
+    standing: &mut Option<Standing>,
+) -> Result<Answers, Box<Answer>> {
+    let (parts, body) = request.into_parts();
+    let config = &http.app.config;
+    let operations = match parts.method {
+        Method::GET => input::from_query(parts.uri.query().unwrap_or_default()),
+        Method::POST if !body::is_json(&parts.headers) => {
+            let message = "The content type must be application/json in UTF-8.";
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            Err(Answer::refused(status, TopLevelCode::BadRequest, message))
+        }
+        Method::POST => {
+            let (most, patience) = (config.limits.body_bytes, config.timeouts.body);
+            let read = body::read(&parts.headers, body, most, patience).await;
+            let read = read.map_err(of_problem)?;
+            let text = body::text(&read).map_err(of_problem)?;
+            input::from_body(text, config.limits.batch)
+        }
+        _ => Err(method_not_allowed("Use GET or POST.")),
+    };
+    let deadline = Instant::now() + config.timeouts.request;
+    let plan = plan(http, operations?);
+    let viewer = viewer(http, info, &parts.headers, &plan).await?;
+    info.is_by(viewer.user_id());
+    check(http, &plan, parts.method == Method::GET)?;
+    *standing = rate_limited(http, &viewer, &plan);
+    if let Some(refused) = standing.filter(|standing| standing.retry_after().is_some()) {
+        return Err(Answer::rate_limited(&refused));
+    }
+
+    let show_cost = parts
+        .headers
+        .get("x-cost")
+        .is_some_and(|value| value == HeaderValue::from(1));
+    let mut answers = Vec::with_capacity(plan.operations.len());
+    for prepared in plan.operations {
+        answers.push(match prepared {
+            Ok(prepared) => {
+                let cost = prepared.measured.cost.complexity;
+                let mut answer = execute(http, info, &viewer, prepared, deadline).await;
+                answer.cost = show_cost.then_some(cost);
+                answer
+            }
+            Err(refused) => refused,
+        });
+    }
+    if plan.batch {
+        return Ok(Answers::Batch(
+            answers.into_iter().map(|answer| *answer).collect(),
+        ));
+    }
+    let only = answers.pop().unwrap_or_else(Answer::internal);
+    Ok(Answers::One(only))
+}
+
+fn method_not_allowed(message: &str) -> Box<Answer> {
+    Answer::refused(
+        StatusCode::METHOD_NOT_ALLOWED,
+        TopLevelCode::BadRequest,
+        message,
+    )
+}
+
+fn of_problem(problem: Problem) -> Box<Answer> {
+    let code = if problem.status == StatusCode::REQUEST_TIMEOUT {
+        TopLevelCode::Timeout
+    } else {
+        TopLevelCode::BadRequest
+    };
+    Answer::refused(problem.status, code, problem.detail)
+}
+
+fn plan(http: &Http, operations: Operations) -> Plan {
+    let prepared = operations
+        .list
+        .into_iter()
+        .map(|operation| prepare(http, operation));
+    Plan {
+        batch: operations.batch,
+        operations: prepared.collect(),
+    }
+}
+
+fn prepare(http: &Http, operation: Operation) -> Result<Prepared, Box<Answer>> {
+    let Operation {
+        query,
+        hash,
+        operation_name,
+        variables,
+    } = operation;
+    let document = http
+        .documents
+        .get(query.as_deref(), hash, &http.model)
+        .map_err(refused_document)?;
+    let limits = &http.app.config.limits;
+    let measured = measure(
+        &http.model,
+        &document,
+        operation_name.as_deref(),
+        &variables,
+        limits,
+    )
+    .map_err(Answer::limit)?;
+    Ok(Prepared {
+        document,
+        operation_name,
+        variables,
+        measured,
+    })
+}
+
+fn refused_document(error: DocumentError) -> Box<Answer> {
+    let plain = |message: &str, reason: &str| {
+        let mut answer = Answer::document(async_graphql::ServerError::new(message, None));
+        answer.extend("reason", reason.into());
+        answer
+    };
+    match error {
+        // Apollo's clients know this message by heart and answer it with the text.
+        DocumentError::NotFound => plain("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"),
+        DocumentError::Mismatch => plain(
+            "provided sha does not match query",
+            "PERSISTED_QUERY_MISMATCH",
+        ),
+        DocumentError::NotListed => plain(
+            "Only operations of the manifest are accepted here.",
+            "PERSISTED_QUERY_NOT_LISTED",
+        ),
+        DocumentError::Syntax(error) => Answer::document(error),
+        DocumentError::Limit(error) => Answer::limit(error),
+    }
+}
+
+/// Who asks. A document of `auth*` fields alone is anonymous whatever the header says, so that an expired token can be
+/// exchanged.
+async fn viewer(
+    http: &Http,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+    plan: &Plan,
+) -> Result<Viewer, Box<Answer>> {
+    let anonymous = info.anonymous();
+    let only_auth = plan.operations.iter().all(|prepared| {
+        prepared
+            .as_ref()
+            .is_ok_and(|prepared| prepared.measured.only_auth)
+    });
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(anonymous);
+    };
+    if only_auth {
+        return Ok(anonymous);
+    }
+    let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
+    let refused = |reason: &str| {
+        let message = "The access token is not valid.";
+        let mut answer = Answer::refused(
+            StatusCode::UNAUTHORIZED,
+            TopLevelCode::Unauthenticated,
+            message,
+        );
+        answer.extend("reason", reason.into());
+        answer
+    };
+    let (Some((scheme, token)), None) = (bearer, values.next()) else {
+        return Err(refused("TOKEN_INVALID"));
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(refused("TOKEN_INVALID"));
+    }
+    let now = http.app.clock.now();
+    match auth::authenticate(&http.app, anonymous, token.trim(), now).await {
+        Ok(Ok(viewer)) => Ok(viewer),
+        Ok(Err(Refusal::Expired)) => Err(refused("TOKEN_EXPIRED")),
+        Ok(Err(Refusal::Invalid)) => Err(refused("TOKEN_INVALID")),
+        Err(error) => Err(Answer::failed(&error)),
+    }
+}
+
+/// The checks on the request as a whole: its sums, and no mutation by GET.
+fn check(http: &Http, plan: &Plan, is_get: bool) -> Result<(), Box<Answer>> {
+    let mut sum = Cost::default();
+    for prepared in plan.operations.iter().flatten() {
+        if is_get && prepared.measured.operation != OperationType::Query {
+            return Err(method_not_allowed("Mutations need POST."));
+        }
+        sum += prepared.measured.cost;
+    }
+    sum.within(&http.app.config.limits).map_err(Answer::limit)
+}
+
+/// Counts the sign-ins and refreshes of the request against their limits; the first that refuses is answered.
+fn rate_limited(http: &Http, viewer: &Viewer, plan: &Plan) -> Option<Standing> {
+    let address = viewer.ip_address;
+    let mut last = None;
+    for prepared in plan.operations.iter().flatten() {
+        if prepared.measured.operation != OperationType::Mutation {
+            continue;
+        }
+        let Ok(operation) = select(&prepared.document, prepared.operation_name.as_deref()) else {
+            continue;
+        };
+        let arguments = |field: &str, argument: &str| {
+            let (document, variables) = (&prepared.document, &prepared.variables);
+            root_arguments(document, &operation.node, variables, field, argument)
+        };
+        let sign_ins = arguments("authTelegram", "initData");
+        let sign_ins = sign_ins
+            .iter()
+            .map(|init_data| http.limits.sign_in(address, init_data));
+        let refreshes = arguments("authRefresh", "refreshToken");
+        let refreshes = refreshes.iter().map(|_| http.limits.refresh(address));
+        for standing in sign_ins.chain(refreshes) {
+            last = Some(standing);
+            if standing.retry_after().is_some() {
+                return last;
             }
         }
-        _ => async_graphql::Response::from_errors(vec![top_level(
-            TopLevelCode::Unauthenticated,
-            "The access token is not valid.",
-            &request_id,
-        )]),
-    };
-    let mut answer = Json(response).into_response();
-    let timing = format!(
-        "db;desc=\"{} statements\";dur={}",
-        counted.statements(),
-        counted.time().as_millis()
-    );
-    if let Ok(value) = HeaderValue::from_str(&timing) {
-        answer.headers_mut().insert("server-timing", value);
     }
-    answer
+    last
 }

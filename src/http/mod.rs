@@ -1,20 +1,19 @@
 //! The way in: the accept loop, the router, GraphQL over HTTP, the REST side, the log of requests and their limits.
 //! No SQL here.
 
+pub mod body;
 pub mod graphiql;
 pub mod graphql;
+pub mod health;
+pub mod limits;
+pub mod metrics;
+pub mod problem;
+pub mod proxies;
+pub mod request;
+pub mod router;
 pub mod sandbox;
 pub mod serve;
 pub mod tasks;
+pub mod telegram;
 
-use axum::{Router, routing::post};
-
-use crate::{app::App, graphql::build_schema};
-
-/// Every route.
-pub fn router(app: App) -> Router {
-    let schema = build_schema(&app.config);
-    Router::new()
-        .route("/graphql", post(graphql::answer))
-        .with_state(graphql::Endpoint { app, schema })
-}
+pub use router::{Http, router, run};

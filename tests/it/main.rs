@@ -10,6 +10,8 @@
 mod access;
 mod accounts;
 mod graphiql;
+mod http_graphql;
+mod http_surroundings;
 mod private_postgres;
 mod sandbox_page;
 mod schema_rs;

@@ -38,8 +38,13 @@ impl TestApp {
         change(&mut config);
         let start: Timestamp = START.parse().unwrap();
         let app = App::new(config, Clock::manual(start), Entropy::seeded(7)).unwrap();
-        let router = companion::http::router(app.clone());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let http = companion::http::Http::new(app.clone()).unwrap();
+        let server = tokio::spawn(async move {
+            let never = std::future::pending();
+            companion::http::run(&http, axum::Router::new(), listener, never)
+                .await
+                .unwrap();
+        });
         Self {
             app,
             base_url,

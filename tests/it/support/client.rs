@@ -116,6 +116,11 @@ impl Client {
         self.post(query, json!({})).await
     }
 
+    /// The access token, of a signed-in client.
+    pub fn token(&self) -> Option<String> {
+        self.token.clone()
+    }
+
     /// The raw HTTP client, for requests that no frontend would send.
     pub fn http(&self) -> &reqwest::Client {
         &self.http

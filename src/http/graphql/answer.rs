@@ -1,0 +1,258 @@
+//! Answers and their statuses (api.md, "Errors").
+
+use std::collections::BTreeMap;
+
+use async_graphql::{ServerError, Value};
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::accept::Media;
+use crate::{
+    error::Error,
+    graphql::{
+        errors::{TopLevelCode, top_level},
+        limits::{LimitError, LimitKind},
+    },
+    http::{limits::Standing, problem::retry_seconds},
+};
+
+/// The longest message passed on: a part of the document can stand in it.
+const MESSAGE: usize = 500;
+
+/// What stands in `errors` before the request id is known.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) code: TopLevelCode,
+    pub(super) error: ServerError,
+}
+
+/// The answer to one operation, or to the whole request.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: Status,
+    /// Nothing for a request error, which has no `data` key.
+    pub(super) data: Option<Value>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) cost: Option<u64>,
+    pub(super) retry_after: Option<u64>,
+}
+
+/// How an answer's status depends on its media type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    /// Executed, with or without errors: 200.
+    Executed,
+    /// The document can't be executed: 400, in `application/json` 200.
+    Document,
+    /// Refused or failed as a whole: this status in both.
+    Whole(StatusCode),
+}
+
+impl Answer {
+    fn of(status: Status, code: TopLevelCode, error: ServerError) -> Box<Self> {
+        Box::new(Self {
+            status,
+            data: None,
+            faults: vec![Fault { code, error }],
+            cost: None,
+            retry_after: None,
+        })
+    }
+
+    /// The whole request is refused or fails, with this status in both media types.
+    pub(super) fn refused(
+        status: StatusCode,
+        code: TopLevelCode,
+        message: impl Into<String>,
+    ) -> Box<Self> {
+        Self::of(Status::Whole(status), code, ServerError::new(message, None))
+    }
+
+    /// The document can't be executed.
+    pub(super) fn document(error: ServerError) -> Box<Self> {
+        Self::of(Status::Document, TopLevelCode::BadRequest, error)
+    }
+
+    /// A limit is exceeded.
+    pub(super) fn limit(error: LimitError) -> Box<Self> {
+        let code = match error.kind {
+            LimitKind::BadRequest => TopLevelCode::BadRequest,
+            LimitKind::TooComplex => TopLevelCode::QueryTooComplex,
+        };
+        Self::of(
+            Status::Document,
+            code,
+            ServerError::new(error.message, error.position),
+        )
+    }
+
+    /// A limit of requests in a time is exceeded.
+    pub(super) fn rate_limited(standing: &Standing) -> Box<Self> {
+        let message = "Too many attempts. Try again later.";
+        let mut answer = Self::refused(
+            StatusCode::TOO_MANY_REQUESTS,
+            TopLevelCode::RateLimited,
+            message,
+        );
+        let wait = standing.retry_after().unwrap_or_default();
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        answer.extend("retryAfterMs", millis.into());
+        answer
+    }
+
+    /// What broke before anything was executed.
+    pub(super) fn failed(error: &Error) -> Box<Self> {
+        let problem = crate::http::problem::Problem::of(error);
+        let code = match error {
+            Error::Unavailable { .. } | Error::LockConflict(_) => TopLevelCode::Unavailable,
+            Error::Timeout(_) => TopLevelCode::Timeout,
+            Error::Forbidden => TopLevelCode::Forbidden,
+            _ => TopLevelCode::Internal,
+        };
+        let mut answer = Self::refused(problem.status, code, problem.detail);
+        if code == TopLevelCode::Unavailable {
+            answer.retry_after = Some(retry_seconds(error));
+        }
+        answer
+    }
+
+    /// It took too long.
+    pub(super) fn timed_out() -> Box<Self> {
+        let message = "This took too long.";
+        Self::refused(StatusCode::GATEWAY_TIMEOUT, TopLevelCode::Timeout, message)
+    }
+
+    /// Our fault.
+    pub(super) fn internal() -> Box<Self> {
+        let message = "Something went wrong on our side.";
+        Self::refused(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TopLevelCode::Internal,
+            message,
+        )
+    }
+
+    /// Adds to the extensions of every error.
+    pub(super) fn extend(&mut self, name: &str, value: Value) {
+        for fault in &mut self.faults {
+            fault
+                .error
+                .extensions
+                .get_or_insert_default()
+                .set(name, value.clone());
+        }
+    }
+
+    pub(super) fn status(&self, media: Media) -> StatusCode {
+        match (self.status, media) {
+            (Status::Whole(status), _) => status,
+            (Status::Document, Media::GraphqlResponse) => StatusCode::BAD_REQUEST,
+            (Status::Document, Media::Json) | (Status::Executed, _) => StatusCode::OK,
+        }
+    }
+
+    fn written(self, request_id: &str) -> Written {
+        let errors = self
+            .faults
+            .into_iter()
+            .map(|fault| with_id(fault, request_id))
+            .collect();
+        let mut extensions = BTreeMap::new();
+        if let Some(requested) = self.cost {
+            extensions.insert("cost", Cost { requested });
+        }
+        Written {
+            errors,
+            data: self.data,
+            extensions,
+        }
+    }
+}
+
+/// The error with code and request id; what it brought in its extensions stays.
+fn with_id(fault: Fault, request_id: &str) -> ServerError {
+    let Fault { code, mut error } = fault;
+    if let Some((end, _)) = error.message.char_indices().nth(MESSAGE) {
+        error.message.truncate(end);
+        error.message.push('…');
+    }
+    let mut named = top_level(code, &error.message, request_id);
+    named.locations = error.locations;
+    named.path = error.path;
+    if let (Some(extensions), Some(given)) = (&mut named.extensions, &error.extensions) {
+        for name in ["reason", "retryAfterMs"] {
+            if let Some(value) = given.get(name) {
+                extensions.set(name, value.clone());
+            }
+        }
+    }
+    named
+}
+
+#[derive(Serialize)]
+struct Written {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ServerError>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    extensions: BTreeMap<&'static str, Cost>,
+}
+
+#[derive(Serialize)]
+struct Cost {
+    requested: u64,
+}
+
+/// One answer, or those of a batch in its order.
+#[derive(Debug)]
+pub(super) enum Answers {
+    One(Box<Answer>),
+    Batch(Vec<Answer>),
+}
+
+impl Answers {
+    /// The HTTP response. A batch that was looked at is 200, whatever became of its operations.
+    pub(super) fn response(self, media: Media, request_id: &str) -> Response {
+        let (status, retry_after, body) = match self {
+            Self::One(answer) => {
+                let (status, retry_after) = (answer.status(media), answer.retry_after);
+                (
+                    status,
+                    retry_after,
+                    serde_json::to_vec(&answer.written(request_id)),
+                )
+            }
+            Self::Batch(answers) => {
+                let all: Vec<Written> = answers
+                    .into_iter()
+                    .map(|answer| answer.written(request_id))
+                    .collect();
+                (StatusCode::OK, None, serde_json::to_vec(&all))
+            }
+        };
+        let (status, body) = match body {
+            Ok(body) => (status, body),
+            Err(error) => {
+                tracing::error!(request_id, %error, "an answer could not be written");
+                (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
+            }
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, media.content_type());
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}

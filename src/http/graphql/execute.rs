@@ -1,0 +1,154 @@
+//! Execution: queries with the connection, mutations to their end; then what of the errors may be shown.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use async_graphql::{Request, Response, Value, parser::types::OperationType};
+use futures_util::FutureExt;
+use http::StatusCode;
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use super::{
+    Prepared,
+    answer::{Answer, Fault, Status},
+};
+use crate::{
+    auth::viewer::Viewer,
+    config::Introspection,
+    db::stats::SQL_STATS,
+    graphql::{
+        context::RequestContext,
+        errors::{TopLevelCode, mask},
+    },
+    http::{request::RequestInfo, router::Http},
+};
+
+/// Errors in one answer; validation can find one in every field.
+const ERRORS: usize = 25;
+
+/// Executes one operation and answers it.
+pub(super) async fn execute(
+    http: &Arc<Http>,
+    info: &RequestInfo,
+    viewer: &Viewer,
+    prepared: Prepared,
+    deadline: Instant,
+) -> Box<Answer> {
+    let Prepared {
+        document,
+        operation_name,
+        variables,
+        measured,
+    } = prepared;
+    let mutates = measured.operation == OperationType::Mutation;
+    let name = operation_name.clone().or_else(|| only_name(&document));
+    info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
+
+    let mut request = Request::new("").variables(variables);
+    request.operation_name = operation_name;
+    request.set_parsed_query(Arc::unwrap_or_clone(document));
+    let may_introspect = match http.app.config.introspection {
+        Introspection::Everyone => true,
+        Introspection::Staff => viewer.may("schema:read"),
+        Introspection::Nobody => false,
+    };
+    if !may_introspect {
+        request = request.disable_introspection();
+    }
+    let request = request.data(RequestContext::new(http.app.clone(), viewer.clone()));
+    let schema = http.schema.clone();
+    let work = AssertUnwindSafe(async move { schema.execute(request).await }).catch_unwind();
+    let outcome = if mutates {
+        // A client that hangs up, or a request that takes too long, must not stop a mutation half way.
+        let work = SQL_STATS.scope(info.stats.clone(), work).in_current_span();
+        let task = http.tasks.spawn(work);
+        timeout_at(deadline, task)
+            .await
+            .map(|joined| joined.unwrap_or_else(|error| Err(Box::new(error))))
+    } else {
+        timeout_at(deadline, work).await
+    };
+    match outcome {
+        Ok(Ok(response)) => shown(response, info, mutates),
+        Ok(Err(_)) => {
+            tracing::error!(request_id = %info.request_id, "a resolver panicked");
+            Answer::internal()
+        }
+        Err(_) => Answer::timed_out(),
+    }
+}
+
+fn only_name(document: &async_graphql::parser::types::ExecutableDocument) -> Option<String> {
+    let mut operations = document.operations.iter();
+    let (name, _) = operations.next()?;
+    name.map(ToString::to_string)
+}
+
+/// What of a response is shown, and with which status (api.md, "Errors").
+fn shown(response: Response, info: &RequestInfo, mutates: bool) -> Box<Answer> {
+    // Execution gives every error a path; only what comes before it has none, and no data either.
+    let before_execution = response.data == Value::Null
+        && !response.errors.is_empty()
+        && response.errors.iter().all(|error| error.path.is_empty());
+    let faults: Vec<Fault> = response
+        .errors
+        .into_iter()
+        .take(ERRORS)
+        .map(|error| {
+            let (error, code) = mask(error, &info.request_id);
+            Fault { code, error }
+        })
+        .collect();
+    let has = |code: TopLevelCode| faults.iter().any(|fault| fault.code == code);
+    let (unavailable, timeout) = (has(TopLevelCode::Unavailable), has(TopLevelCode::Timeout));
+    let whole = if unavailable {
+        Some(StatusCode::SERVICE_UNAVAILABLE)
+    } else if timeout {
+        Some(StatusCode::GATEWAY_TIMEOUT)
+    } else {
+        None
+    };
+    let retry_after = unavailable.then_some(1);
+    let status = match whole {
+        Some(status) if !mutates || before_execution => Status::Whole(status),
+        _ if before_execution && has(TopLevelCode::Internal) => {
+            Status::Whole(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        _ if before_execution => Status::Document,
+        _ => Status::Executed,
+    };
+    if mutates {
+        note_user_errors(&response.data, info);
+    }
+    let data = (status == Status::Executed).then_some(response.data);
+    Box::new(Answer {
+        status,
+        data,
+        faults,
+        cost: None,
+        retry_after,
+    })
+}
+
+/// Notes the codes of user errors for the log.
+fn note_user_errors(data: &Value, info: &RequestInfo) {
+    let Value::Object(payloads) = data else {
+        return;
+    };
+    for payload in payloads.values() {
+        let Value::Object(payload) = payload else {
+            continue;
+        };
+        let Some(Value::List(errors)) = payload.get("userErrors") else {
+            continue;
+        };
+        for error in errors {
+            let Value::Object(error) = error else {
+                continue;
+            };
+            if let Some(Value::Enum(code)) = error.get("code") {
+                info.code(code.as_str());
+            }
+        }
+    }
+}

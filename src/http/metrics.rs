@@ -1,0 +1,41 @@
+//! `GET /metrics`: Prometheus text.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::header;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+use super::{problem::Problem, router::Http};
+
+static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+/// Upper bounds of the latencies counted, in seconds.
+const LATENCIES: &[f64] = &[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+
+/// Begins to record, once a process.
+pub fn install() {
+    let _ = RECORDER.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets(LATENCIES)
+            .and_then(|builder| builder.install_recorder());
+        recorder
+            .inspect_err(|error| tracing::error!(%error, "no metrics"))
+            .ok()
+    });
+}
+
+/// What was recorded so far.
+pub async fn text(State(http): State<Arc<Http>>) -> Response {
+    let Some(handle) = RECORDER.get().and_then(Option::as_ref) else {
+        return Problem::internal().into_response();
+    };
+    let (open, used) = http.app.db.connections();
+    metrics::gauge!("database_connections", "state" => "open").set(open as f64);
+    metrics::gauge!("database_connections", "state" => "used").set(used as f64);
+    handle.run_upkeep();
+    let media_type = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, media_type)], handle.render()).into_response()
+}

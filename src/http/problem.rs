@@ -1,0 +1,135 @@
+//! Errors of REST routes: RFC 9457 with `code` and `requestId`.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::{error::Error, graphql::errors::TopLevelCode};
+
+/// Why a REST request failed. The request id is filled in on the way out.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// As in GraphQL: a top-level code or a user error's.
+    pub code: &'static str,
+    /// For a person, in plain English.
+    pub detail: String,
+    /// When to come back, in seconds.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem with a status, a code and what to tell a person.
+    pub fn new(status: StatusCode, code: TopLevelCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.as_str(),
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    /// 400 `BAD_REQUEST`.
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, TopLevelCode::BadRequest, detail)
+    }
+
+    /// 500 `INTERNAL`.
+    pub fn internal() -> Self {
+        let detail = "Something went wrong on our side.";
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            TopLevelCode::Internal,
+            detail,
+        )
+    }
+
+    /// What of a service's error may be shown; the cause is logged.
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Rejected(problems) => match problems.first() {
+                Some(first) => Self {
+                    status: StatusCode::BAD_REQUEST,
+                    code: first.code.as_str(),
+                    detail: first.message.clone().into_owned(),
+                    retry_after: None,
+                },
+                None => Self::internal(),
+            },
+            Error::BadRequest(detail) => Self::bad_request(detail.clone()),
+            Error::Forbidden => Self::new(
+                StatusCode::FORBIDDEN,
+                TopLevelCode::Forbidden,
+                "You may not do this.",
+            ),
+            Error::Unavailable { cause, .. } | Error::LockConflict(cause) => {
+                tracing::warn!(%cause, "unavailable");
+                let detail = "The service is not available right now. Try again.";
+                let mut problem = Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    TopLevelCode::Unavailable,
+                    detail,
+                );
+                problem.retry_after = Some(retry_seconds(error));
+                problem
+            }
+            Error::Timeout(cause) => {
+                tracing::warn!(%cause, "timed out");
+                let detail = "This took too long.";
+                Self::new(StatusCode::GATEWAY_TIMEOUT, TopLevelCode::Timeout, detail)
+            }
+            Error::Internal(cause) => {
+                tracing::error!(%cause, "internal error");
+                Self::internal()
+            }
+        }
+    }
+
+    /// The answer for the request of this id.
+    pub fn with_request_id(self, request_id: &str) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+            "requestId": request_id,
+        });
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media_type);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// When to come back after an `UNAVAILABLE`, in seconds.
+pub fn retry_seconds(error: &Error) -> u64 {
+    match error {
+        Error::Unavailable {
+            retry_after: Some(after),
+            ..
+        } => super::limits::whole_seconds(*after),
+        _ => 1,
+    }
+}
+
+/// Handlers answer a problem without knowing the request id: the log's middleware writes the body.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,175 @@
+//! Every route and what surrounds them.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::net::TcpListener;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::{
+    graphql, health,
+    limits::RateLimits,
+    metrics,
+    problem::Problem,
+    request::around,
+    serve::{Patience, serve},
+    tasks::Tasks,
+    telegram,
+};
+use crate::{
+    app::App,
+    config::{Config, CorsOrigins},
+    error::{Error, Result},
+    graphql::{
+        Schema, build_schema, documents::Documents, errors::TopLevelCode, limits::CostModel,
+    },
+};
+
+/// How long a browser may remember what is allowed.
+const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the handlers share.
+pub struct Http {
+    /// The application.
+    pub app: App,
+    pub(super) schema: Schema,
+    pub(super) model: CostModel,
+    pub(super) documents: Documents,
+    pub(super) limits: RateLimits,
+    pub(super) tasks: Tasks,
+}
+
+impl Http {
+    /// Builds the schema and what is checked before it.
+    ///
+    /// # Errors
+    /// When the manifest of persisted operations can't be used.
+    pub fn new(app: App) -> Result<Arc<Self>> {
+        let schema = build_schema(&app.config);
+        let model = CostModel::from_sdl(&schema.sdl()).map_err(Error::internal)?;
+        let manifest = app.config.persisted_operations.as_deref();
+        let documents = Documents::new(app.config.limits.query_bytes, manifest, &model)?;
+        let limits = RateLimits::new(&app.config, &app.clock);
+        Ok(Arc::new(Self {
+            app,
+            schema,
+            model,
+            documents,
+            limits,
+            tasks: Tasks::default(),
+        }))
+    }
+}
+
+/// Every route. `more` are those of other modules, which get the same surroundings.
+pub fn router(http: &Arc<Http>, more: Router<Arc<Http>>) -> Router {
+    let mut routes = Router::new()
+        .route("/graphql", any(graphql::endpoint))
+        .route("/v1/auth/telegram", post(telegram::sign_in))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .merge(more);
+    metrics::install();
+    if http.app.config.metrics_addr.is_none() {
+        routes = routes.route("/metrics", get(metrics::text));
+    }
+    routes
+        .fallback(|| async { refused(StatusCode::NOT_FOUND, "There is nothing here.") })
+        .method_not_allowed_fallback(|| async {
+            refused(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This method is not allowed here.",
+            )
+        })
+        .layer(cors(&http.app.config))
+        .layer(from_fn_with_state(http.clone(), around))
+        .with_state(http.clone())
+}
+
+fn refused(status: StatusCode, detail: &str) -> Response {
+    Problem::new(status, TopLevelCode::BadRequest, detail).into_response()
+}
+
+fn cors(config: &Config) -> CorsLayer {
+    let own = |name: &'static str| HeaderName::from_static(name);
+    let origins = match &config.cors_origins {
+        CorsOrigins::Any => AllowOrigin::any(),
+        CorsOrigins::List(origins) => AllowOrigin::list(
+            origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        ),
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_credentials(config.cors_credentials)
+        .allow_methods([Method::GET, Method::POST, Method::PUT])
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            own("x-request-id"),
+            own("x-cost"),
+        ])
+        .expose_headers([
+            header::RETRY_AFTER,
+            own("ratelimit"),
+            own("ratelimit-policy"),
+            own("server-timing"),
+            own("x-request-id"),
+        ])
+        .max_age(PREFLIGHT)
+}
+
+/// Serves on `listener`, and the metrics on their own address where one is set, until `stop` is ready; then lets
+/// running requests and mutations finish, for as long as the settings say.
+///
+/// # Errors
+/// When the address of the metrics can't be had.
+pub async fn run(
+    http: &Arc<Http>,
+    more: Router<Arc<Http>>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let config = &http.app.config;
+    let patience = Patience {
+        headers: config.timeouts.body,
+        shutdown: config.timeouts.shutdown,
+    };
+    let beside = match config.metrics_addr {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.map_err(Error::internal)?;
+            let routes = Router::new()
+                .route("/metrics", get(metrics::text))
+                .with_state(http.clone());
+            let never = std::future::pending();
+            Some(tokio::spawn(serve(
+                listener,
+                routes,
+                patience,
+                Tasks::default(),
+                never,
+            )))
+        }
+        None => None,
+    };
+    serve(
+        listener,
+        router(http, more),
+        patience,
+        http.tasks.clone(),
+        stop,
+    )
+    .await;
+    if let Some(beside) = beside {
+        beside.abort();
+    }
+    Ok(())
+}

@@ -9,10 +9,14 @@
 
 mod access;
 mod accounts;
+mod blocks;
+mod boundary;
 mod graphiql;
 mod http_graphql;
 mod http_surroundings;
 mod private_postgres;
+mod reports;
+mod reviews;
 mod sandbox_page;
 mod schema_rs;
 mod stripe_gateway;

@@ -6,6 +6,7 @@
 )]
 
 mod app;
+mod booked;
 mod client;
 pub mod cluster;
 pub mod fake_stripe;

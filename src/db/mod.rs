@@ -4,6 +4,7 @@ pub mod batch;
 pub mod enums;
 pub mod ids;
 mod instant;
+pub mod keyset;
 pub mod listen;
 pub mod migrate;
 mod pool;

@@ -3,10 +3,24 @@
 use crate::{
     db::{
         Db,
-        batch::{Loader, MaybeRow},
-        ids::{BookingId, ReportId, ReviewId, UserId},
+        batch::{Loader, MaybeRow, Rows},
+        ids::{
+            BookingId, CategoryId, CityId, ProviderId, ProviderServiceId, ReportId, ReviewId,
+            ServiceId, UserId,
+        },
     },
     features::{
+        catalog::{
+            loaders::{CategoryById, CityById, ServiceById},
+            model::{Category, City, Service},
+        },
+        providers::{
+            loaders::{
+                CompletedOfProvider, PriceById, PricesOfProvider, ProviderById, ProviderOfUser,
+                RatingsOfProvider,
+            },
+            model::{CompletedBookings, PricedService, Provider, RatingCount},
+        },
         reports::{loaders::ReportById, model::Report},
         reviews::{
             loaders::{ReviewById, ReviewOfBooking, ReviewPage, ReviewsKey, ReviewsOfProvider},
@@ -28,6 +42,24 @@ pub struct Loaders {
     pub reviews_of_provider: Loader<ReviewsKey, ReviewPage, ReviewsOfProvider>,
     /// Reports by id.
     pub reports: Loader<ReportId, MaybeRow<Report>, ReportById>,
+    /// Categories by id.
+    pub categories: Loader<CategoryId, MaybeRow<Category>, CategoryById>,
+    /// Cities by id.
+    pub cities: Loader<CityId, MaybeRow<City>, CityById>,
+    /// Services by id, archived ones too.
+    pub services: Loader<ServiceId, MaybeRow<Service>, ServiceById>,
+    /// Profiles by id, in any state: the reader checks who may see it.
+    pub providers: Loader<ProviderId, MaybeRow<Provider>, ProviderById>,
+    /// Profiles by person, in any state.
+    pub providers_of_users: Loader<UserId, MaybeRow<Provider>, ProviderOfUser>,
+    /// Prices by id.
+    pub price: Loader<ProviderServiceId, MaybeRow<PricedService>, PriceById>,
+    /// All prices of a provider.
+    pub prices: Loader<ProviderId, Rows<PricedService>, PricesOfProvider>,
+    /// How many bookings a provider has completed.
+    pub completed_bookings: Loader<ProviderId, MaybeRow<CompletedBookings>, CompletedOfProvider>,
+    /// A provider's visible reviews by rating.
+    pub rating_counts: Loader<ProviderId, Rows<RatingCount>, RatingsOfProvider>,
 }
 
 impl Loaders {
@@ -39,6 +71,15 @@ impl Loaders {
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),
             reviews_of_provider: Loader::new(ReviewsOfProvider(db.clone())),
             reports: Loader::new(ReportById(db.clone())),
+            categories: Loader::new(CategoryById(db.clone())),
+            cities: Loader::new(CityById(db.clone())),
+            services: Loader::new(ServiceById(db.clone())),
+            providers: Loader::new(ProviderById(db.clone())),
+            providers_of_users: Loader::new(ProviderOfUser(db.clone())),
+            price: Loader::new(PriceById(db.clone())),
+            prices: Loader::new(PricesOfProvider(db.clone())),
+            completed_bookings: Loader::new(CompletedOfProvider(db.clone())),
+            rating_counts: Loader::new(RatingsOfProvider(db.clone())),
         }
     }
 }

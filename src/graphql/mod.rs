@@ -8,6 +8,7 @@ pub mod errors;
 pub mod guard;
 pub mod limits;
 pub mod loaders;
+pub mod money;
 pub mod node;
 pub mod scalars;
 pub mod user_error;
@@ -18,7 +19,8 @@ use crate::{
     config::Config,
     features::{
         accounts::graphql as accounts, blocks::graphql as blocks, boundary::graphql as boundary,
-        reports::graphql as reports, reviews::graphql as reviews,
+        catalog::graphql as catalog, providers::graphql as providers, reports::graphql as reports,
+        reviews::graphql as reviews,
     },
 };
 use guard::Guarded;
@@ -31,6 +33,8 @@ pub struct Query(
     reviews::ReviewQueries,
     boundary::BoundaryQueries,
     reports::ReportQueries,
+    catalog::CatalogQueries,
+    providers::ProviderQueries,
 );
 
 /// What can be done. Each field is one business action in one transaction.
@@ -41,6 +45,8 @@ pub struct Mutation(
     boundary::BoundaryMutations,
     reports::ReportMutations,
     blocks::BlockMutations,
+    catalog::CatalogMutations,
+    providers::ProviderMutations,
 );
 
 /// The executable schema.

@@ -27,6 +27,8 @@ text_enum! {
     pub enum Kind {
         /// Forgets idempotency keys after 24 h.
         ForgetIdempotencyKeys = "FORGET_IDEMPOTENCY_KEYS",
+        /// Cancels the open bookings of a suspended provider (`providerId`).
+        CancelBookingsOfProvider = "CANCEL_BOOKINGS_OF_PROVIDER",
     }
 }
 
@@ -35,6 +37,7 @@ impl Kind {
     pub fn sweep_every(self) -> Option<Duration> {
         match self {
             Self::ForgetIdempotencyKeys => Some(Duration::from_secs(3600)),
+            Self::CancelBookingsOfProvider => None,
         }
     }
 }
@@ -42,6 +45,8 @@ impl Kind {
 /// Does one job. `payload` is what [`enqueue`] was given.
 async fn run(app: &App, kind: Kind, _payload: &serde_json::Value) -> Result<()> {
     match kind {
+        // Stays in the queue until bookings can be cancelled here.
+        Kind::CancelBookingsOfProvider => Err(Error::internal("bookings cannot be cancelled yet")),
         Kind::ForgetIdempotencyKeys => {
             let now = app.clock.now();
             crate::features::idempotency::forget_old(&mut *app.db.conn().await?, now).await?;

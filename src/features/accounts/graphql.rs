@@ -11,6 +11,7 @@ use crate::{
     error::Result,
     features::{
         blocks::graphql::{self as blocks, UserBlock},
+        providers::graphql::Provider,
         reports::graphql::{self as reports, Report},
         users::{graphql::User, model as users},
     },
@@ -105,6 +106,12 @@ impl Me {
             before,
         };
         blocks::mine(ctx, page).await
+    }
+
+    /// The person's profile as a provider, in any state; null until they apply.
+    async fn provider(&self, ctx: &Context<'_>) -> Result<Option<Provider>> {
+        let provider = ctx.loaders().providers_of_users.load(self.0.id).await?;
+        Ok(provider.map(Provider))
     }
 
     /// The person's live sessions, the last used first.

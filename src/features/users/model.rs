@@ -147,6 +147,20 @@ pub async fn grant_role(
     Ok(())
 }
 
+/// Takes the role of this name from a person.
+pub async fn take_role(conn: &mut AsyncPgConnection, user: UserId, role: &str) -> QueryResult<()> {
+    use crate::db::schema::{roles, user_roles};
+    let role = roles::table.filter(roles::name.eq(role)).select(roles::id);
+    diesel::delete(
+        user_roles::table
+            .filter(user_roles::user_id.eq(user))
+            .filter(user_roles::role_id.eq_any(role)),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes what a person may change of themselves.
 pub async fn save_profile(conn: &mut AsyncPgConnection, user: &User) -> QueryResult<()> {
     diesel::update(users::table.find(user.id))

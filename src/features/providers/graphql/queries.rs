@@ -1,0 +1,96 @@
+//! Queries of providers.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{Provider, ProviderFilter, ProviderSort, ProviderStatus};
+use crate::{
+    cursor::PageArgs,
+    error::Result,
+    features::providers::{
+        model::APPLICATIONS,
+        service::{self, Found},
+    },
+    graphql::{args, connection::Connection, context::ContextExt},
+};
+
+/// Queries of providers.
+#[derive(Default)]
+pub struct ProviderQueries;
+
+#[Object]
+impl ProviderQueries {
+    /// Approved providers. A cursor belongs to its `sort` and may be used with another filter.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn providers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which ones; all without.")] filter: Option<ProviderFilter>,
+        #[graphql(desc = "How to sort.", default_with = "ProviderSort::Rating")] sort: ProviderSort,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Provider>> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let search = filter.unwrap_or_default().into();
+        let count = ctx.selects("totalCount");
+        let Found { slice, order } =
+            service::search(ctx.app(), search, sort.into(), &page, count).await?;
+        Connection::of(
+            slice,
+            order.name(),
+            |row| order.values(row),
+            |row| Provider(Arc::new(row)),
+        )
+    }
+
+    /// One provider; null when there is none with this id or you may not know of it.
+    async fn provider(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The provider (`prv_…`).")] id: ID,
+    ) -> Result<Option<Provider>> {
+        match args::maybe_id(&id) {
+            Some(id) => Provider::by_id(ctx, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Profiles in a state, who applied first comes first. Nothing sorts as null.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn provider_applications(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "In which state; those that wait without.",
+            default_with = "ProviderStatus::Pending"
+        )]
+        status: ProviderStatus,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Provider>> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let count = ctx.selects("totalCount");
+        let slice = service::applications(ctx.app(), status.into(), &page, count).await?;
+        Connection::of(
+            slice,
+            APPLICATIONS,
+            |row| (row.applied_at, row.id),
+            |row| Provider(Arc::new(row)),
+        )
+    }
+}

@@ -1,0 +1,305 @@
+//! A provider, their prices and figures.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+
+use crate::{
+    db::ids::{ProviderId, ProviderServiceId},
+    error::{Error, Result},
+    features::{
+        catalog::{
+            graphql::{City, Service},
+            model::ServiceStatus,
+        },
+        providers::model::{self, PricedService},
+        users::graphql::User,
+    },
+    graphql::{
+        context::ContextExt,
+        money::Money,
+        scalars::{DateTime, TimeZone},
+    },
+};
+
+/// How far a profile is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "model::ProviderStatus")]
+pub enum ProviderStatus {
+    /// Applied; staff have not decided.
+    Pending,
+    /// Can be found and booked by everyone.
+    Approved,
+    /// Staff said no; the person may apply again.
+    Rejected,
+    /// The person took the application back and may apply again.
+    Withdrawn,
+    /// Staff took it out of every list.
+    Suspended,
+}
+
+/// What a client gets back who cancels a confirmed booking; frozen in the booking when it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "model::CancellationPolicy")]
+pub enum CancellationPolicy {
+    /// All until 24 h before the start, then half.
+    Flexible,
+    /// All until 72 h before the start, half until 24 h, then nothing.
+    Moderate,
+    /// Half until 168 h before the start, then nothing.
+    Strict,
+}
+
+/// A person who offers services.
+#[derive(Clone)]
+pub struct Provider(pub Arc<model::Provider>);
+
+impl Provider {
+    /// The profile with this id, when the viewer may know of it.
+    pub async fn by_id(ctx: &Context<'_>, id: ProviderId) -> Result<Option<Self>> {
+        let row = ctx.loaders().providers.load(id).await?;
+        Ok(row.filter(|row| row.is_visible_to(ctx.viewer())).map(Self))
+    }
+
+    /// From what a mutation answered.
+    pub(super) fn from_row(row: model::Provider) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+#[Object]
+impl Provider {
+    /// Identity (`prv_…`).
+    async fn id(&self) -> ID {
+        self.0.id.to_string().into()
+    }
+
+    /// The name in lists, one line of 1 to 100 characters.
+    async fn display_name(&self) -> &str {
+        &self.0.display_name
+    }
+
+    /// One line of at most 160 characters; may be empty.
+    async fn headline(&self) -> &str {
+        &self.0.headline
+    }
+
+    /// What the provider says of themselves, at most 4 000 characters; may be empty.
+    async fn bio(&self) -> &str {
+        &self.0.bio
+    }
+
+    /// How far the profile is. Everyone sees APPROVED ones, the owner and staff with `providers:read` all.
+    async fn status(&self) -> ProviderStatus {
+        self.0.status.into()
+    }
+
+    /// The person.
+    async fn user(&self, ctx: &Context<'_>) -> Result<User> {
+        let user = ctx.loaders().users.load(self.0.user_id).await?;
+        user.map(User)
+            .ok_or_else(|| Error::internal("a provider without a person"))
+    }
+
+    /// Where the provider works.
+    async fn city(&self, ctx: &Context<'_>) -> Result<City> {
+        let city = ctx.loaders().cities.load(self.0.city_id).await?;
+        city.map(City)
+            .ok_or_else(|| Error::internal("a provider without a city"))
+    }
+
+    /// The zone of the provider's clock.
+    async fn time_zone(&self) -> TimeZone {
+        TimeZone(self.0.time_zone.clone())
+    }
+
+    /// What new bookings freeze.
+    async fn cancellation_policy(&self) -> CancellationPolicy {
+        self.0.cancellation_policy.into()
+    }
+
+    /// What can be booked, by the service's title. The owner and staff with `providers:read` see inactive prices and
+    /// those of archived services, too.
+    async fn services(&self, ctx: &Context<'_>) -> Result<Vec<ProviderService>> {
+        let prices = ctx.loaders().prices.load(self.0.id).await?;
+        let all = self.0.is_open_to(ctx.viewer());
+        Ok(prices
+            .iter()
+            .filter(|priced| {
+                all || (priced.price.active && priced.service.status == ServiceStatus::Active)
+            })
+            .map(|priced| ProviderService(Arc::new(priced.clone())))
+            .collect())
+    }
+
+    /// The cheapest price that can be booked, of the currency that comes first in the alphabet; null without one. What
+    /// the order PRICE sorts by.
+    async fn lowest_price(&self) -> Result<Option<Money>> {
+        let row = &self.0;
+        match row
+            .lowest_price_minor
+            .zip(row.lowest_price_currency.as_deref())
+        {
+            Some((minor, currency)) => Money::of(minor, currency).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The average of the visible reviews, 1 to 5; null without one.
+    async fn rating(&self) -> Option<f64> {
+        average(&self.0)
+    }
+
+    /// How many visible reviews there are.
+    async fn rating_count(&self) -> i32 {
+        self.0.rating_count
+    }
+
+    /// Figures.
+    async fn stats(&self) -> ProviderStats {
+        ProviderStats(self.0.clone())
+    }
+
+    /// When the person last applied; for the owner and staff with `providers:read`, null for others.
+    async fn applied_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
+        self.0
+            .is_open_to(ctx.viewer())
+            .then_some(DateTime(*self.0.applied_at))
+    }
+
+    /// When staff last decided; for the owner and staff with `providers:read`, null for others and before.
+    async fn reviewed_at(&self, ctx: &Context<'_>) -> Option<DateTime> {
+        let at = self.0.reviewed_at.map(|at| DateTime(*at));
+        at.filter(|_| self.0.is_open_to(ctx.viewer()))
+    }
+
+    /// Why staff rejected or suspended; for the owner and staff with `providers:read`, null for others.
+    async fn decision_reason(&self, ctx: &Context<'_>) -> Option<&str> {
+        let reason = self.0.decision_reason.as_deref();
+        reason.filter(|_| self.0.is_open_to(ctx.viewer()))
+    }
+
+    /// Counts the edits; pass it as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When the person first applied.
+    async fn created_at(&self) -> DateTime {
+        DateTime(*self.0.created_at)
+    }
+
+    /// When it was last edited.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(*self.0.updated_at)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a sum of ratings is far below 2^53"
+)]
+fn average(row: &model::Provider) -> Option<f64> {
+    (row.rating_count > 0).then(|| row.rating_sum as f64 / f64::from(row.rating_count))
+}
+
+/// A provider's price and duration for a service.
+#[derive(Clone)]
+pub struct ProviderService(pub Arc<PricedService>);
+
+impl ProviderService {
+    /// The price with this id, when the viewer may know of it.
+    pub async fn by_id(ctx: &Context<'_>, id: ProviderServiceId) -> Result<Option<Self>> {
+        let Some(priced) = ctx.loaders().price.load(id).await? else {
+            return Ok(None);
+        };
+        let Some(provider) = Provider::by_id(ctx, priced.price.provider_id).await? else {
+            return Ok(None);
+        };
+        let open = priced.price.active && priced.service.status == ServiceStatus::Active;
+        Ok((open || provider.0.is_open_to(ctx.viewer())).then_some(Self(priced)))
+    }
+}
+
+#[Object]
+impl ProviderService {
+    /// Identity (`psv_…`).
+    async fn id(&self) -> ID {
+        self.0.price.id.to_string().into()
+    }
+
+    /// What is offered.
+    async fn service(&self) -> Service {
+        Service(Arc::new(self.0.service.clone()))
+    }
+
+    /// What a booking costs; 0 is free.
+    async fn price(&self) -> Result<Money> {
+        Money::of(self.0.price.price_minor, &self.0.price.currency)
+    }
+
+    /// How long a booking is, 15 to 1 440 minutes.
+    async fn duration_minutes(&self) -> i32 {
+        self.0.price.duration_minutes
+    }
+
+    /// Whether the provider offers it now.
+    async fn active(&self) -> bool {
+        self.0.price.active
+    }
+
+    /// Counts the edits; pass it as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.0.price.version
+    }
+}
+
+/// Figures of a provider.
+pub struct ProviderStats(Arc<model::Provider>);
+
+#[Object]
+impl ProviderStats {
+    /// How many bookings were completed.
+    async fn completed_bookings(&self, ctx: &Context<'_>) -> Result<i32> {
+        let completed = ctx.loaders().completed_bookings.load(self.0.id).await?;
+        let count = completed.map_or(0, |completed| completed.count);
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+
+    /// The average of the visible reviews, 1 to 5; null without one.
+    async fn rating_average(&self) -> Option<f64> {
+        average(&self.0)
+    }
+
+    /// How many visible reviews there are.
+    async fn rating_count(&self) -> i32 {
+        self.0.rating_count
+    }
+
+    /// How often each rating was given, 5 to 1; all five are there.
+    async fn rating_distribution(&self, ctx: &Context<'_>) -> Result<Vec<RatingShare>> {
+        let counted = ctx.loaders().rating_counts.load(self.0.id).await?;
+        Ok((1..=5)
+            .rev()
+            .map(|rating| {
+                let count = counted
+                    .iter()
+                    .find(|row| row.rating == rating)
+                    .map_or(0, |row| row.count);
+                RatingShare {
+                    rating,
+                    count: i32::try_from(count).unwrap_or(i32::MAX),
+                }
+            })
+            .collect())
+    }
+}
+
+/// How often a rating was given.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct RatingShare {
+    /// 1 to 5.
+    pub rating: i32,
+    /// How many visible reviews give it.
+    pub count: i32,
+}

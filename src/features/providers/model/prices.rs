@@ -1,0 +1,115 @@
+//! Rows of `provider_services`: a provider's price and duration for a service.
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::{
+    db::{
+        Instant,
+        ids::{ProviderId, ProviderServiceId, ServiceId},
+        schema::{provider_services, services},
+    },
+    features::catalog::model::Service,
+};
+
+/// A provider's price for a service.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = provider_services, check_for_backend(diesel::pg::Pg))]
+pub struct ProviderService {
+    /// Identity.
+    pub id: ProviderServiceId,
+    /// Who offers it.
+    pub provider_id: ProviderId,
+    /// What is offered.
+    pub service_id: ServiceId,
+    /// In the currency's minor unit; 0 is free.
+    pub price_minor: i64,
+    /// ISO 4217's code.
+    pub currency: String,
+    /// How long a booking of it is, 15 to 1 440.
+    pub duration_minutes: i32,
+    /// Whether it can be booked.
+    pub active: bool,
+    /// Counts the edits.
+    pub version: i32,
+    /// When it was first set.
+    pub created_at: Instant,
+    /// When it was last set.
+    pub updated_at: Instant,
+}
+
+/// A price with its service.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct PricedService {
+    /// The price.
+    #[diesel(embed)]
+    pub price: ProviderService,
+    /// The service.
+    #[diesel(embed)]
+    pub service: Service,
+}
+
+/// The prices of these providers, inactive ones and those of archived services too, by the service's title.
+pub async fn prices_of(
+    conn: &mut AsyncPgConnection,
+    providers: &[ProviderId],
+) -> QueryResult<Vec<PricedService>> {
+    provider_services::table
+        .inner_join(services::table.on(services::id.eq(provider_services::service_id)))
+        .filter(provider_services::provider_id.eq_any(providers))
+        .order((services::title, provider_services::id))
+        .select(PricedService::as_select())
+        .load(conn)
+        .await
+}
+
+/// The prices with these ids, in no order.
+pub async fn priced_by_ids(
+    conn: &mut AsyncPgConnection,
+    ids: &[ProviderServiceId],
+) -> QueryResult<Vec<PricedService>> {
+    provider_services::table
+        .inner_join(services::table.on(services::id.eq(provider_services::service_id)))
+        .filter(provider_services::id.eq_any(ids))
+        .select(PricedService::as_select())
+        .load(conn)
+        .await
+}
+
+/// A provider's price for a service, active or not.
+pub async fn find_price(
+    conn: &mut AsyncPgConnection,
+    provider: ProviderId,
+    service: ServiceId,
+) -> QueryResult<Option<ProviderService>> {
+    provider_services::table
+        .filter(provider_services::provider_id.eq(provider))
+        .filter(provider_services::service_id.eq(service))
+        .select(ProviderService::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Adds a price, or writes over the provider's one for this service. The provider's row must be locked.
+pub async fn save_price(conn: &mut AsyncPgConnection, price: &ProviderService) -> QueryResult<()> {
+    diesel::insert_into(provider_services::table)
+        .values(price)
+        .on_conflict((
+            provider_services::provider_id,
+            provider_services::service_id,
+        ))
+        .do_update()
+        .set((
+            provider_services::price_minor.eq(price.price_minor),
+            provider_services::currency.eq(&price.currency),
+            provider_services::duration_minutes.eq(price.duration_minutes),
+            provider_services::active.eq(price.active),
+            provider_services::version.eq(price.version),
+            provider_services::updated_at.eq(price.updated_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The rules of providers.
+
+mod applications;
+mod prices;
+mod search;
+mod staff;
+
+use serde_json::{Value, json};
+
+use super::model::{self, Provider};
+use crate::{
+    auth::viewer::Viewer,
+    db::{Transaction, ids::ProviderId},
+    error::{Error, ErrorCode, Problem, Result},
+    features::users::model as users,
+};
+
+pub use applications::{Application, Change, apply, update, withdraw};
+pub use prices::{NewPrice, set_price};
+pub use search::{Found, Search, Sort, applications, search};
+pub use staff::{Decision, reinstate, review, suspend};
+
+/// Locks a profile after its owner's row (architecture.md, habit 5).
+///
+/// `NOT_FOUND` for one that the viewer may not know of.
+async fn lock(tx: &mut Transaction, viewer: &Viewer, id: Option<ProviderId>) -> Result<Provider> {
+    let missing = || Error::not_found("id");
+    let id = id.ok_or_else(missing)?;
+    let owner = model::by_id(tx, id).await?.ok_or_else(missing)?.user_id;
+    users::lock(tx, owner).await?;
+    let provider = model::lock(tx, id).await?.ok_or_else(missing)?;
+    if provider.is_visible_to(viewer) {
+        Ok(provider)
+    } else {
+        Err(missing())
+    }
+}
+
+fn invalid_state(provider: &Provider, message: &'static str) -> Error {
+    Problem::new(ErrorCode::InvalidState, message)
+        .at("id")
+        .with(json!({ "state": provider.status }))
+        .into()
+}
+
+/// What the audit trail keeps of a profile's state.
+fn state(provider: &Provider) -> Value {
+    json!({ "status": provider.status, "reason": provider.decision_reason })
+}
+
+/// What the audit trail keeps of a profile's text.
+fn profile(provider: &Provider) -> Value {
+    json!({
+        "status": provider.status,
+        "displayName": provider.display_name,
+        "headline": provider.headline,
+        "bio": provider.bio,
+        "city": provider.city_id,
+        "timeZone": provider.time_zone,
+        "cancellationPolicy": provider.cancellation_policy,
+    })
+}

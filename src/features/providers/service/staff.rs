@@ -1,0 +1,210 @@
+//! What staff decide about providers.
+
+use serde_json::json;
+
+use super::{invalid_state, lock, state};
+use crate::{
+    app::App,
+    auth::viewer::Viewer,
+    db::{Instant, Transaction, ids::ProviderId},
+    error::{ErrorCode, Problem, Problems, Result},
+    features::{
+        audit::{self, Entry},
+        catalog::service::expect_version,
+        providers::model::{self, Provider, ProviderStatus},
+        users::model as users,
+    },
+    jobs, text,
+};
+
+/// The built-in role of approved providers.
+const ROLE: &str = "PROVIDER";
+
+/// What staff say to an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The provider can be found and booked.
+    Approve,
+    /// The person is told why and may apply again.
+    Reject,
+}
+
+/// A reason as it is kept; `INVALID_INPUT` where one is needed and missing.
+fn reason(problems: &mut Problems, typed: Option<&str>, needed: bool) -> Option<String> {
+    match typed.filter(|typed| !typed.trim().is_empty()) {
+        Some(typed) => problems.take("input.reason", text::multi_line(typed, 1..=2000)),
+        None if needed => {
+            problems.invalid("input.reason", "A reason is needed.");
+            None
+        }
+        None => None,
+    }
+}
+
+/// Rule 5: a refusal that leaves its own trace, because who tries this should be seen.
+async fn refuse_self(
+    mut tx: Transaction,
+    app: &App,
+    viewer: &Viewer,
+    provider: &Provider,
+    action: &'static str,
+) -> Result<Transaction> {
+    if !provider.is_owned_by(viewer) {
+        return Ok(tx);
+    }
+    let entry = Entry {
+        action,
+        target: Some(("prv", provider.id.0)),
+        before: Some(state(provider)),
+        after: None,
+    };
+    audit::record_refused(&mut tx, app, viewer, app.clock.now(), entry).await?;
+    tx.commit().await?;
+    let message = "You cannot decide about your own profile.";
+    Err(Problem::new(ErrorCode::SelfAction, message).at("id").into())
+}
+
+async fn save(
+    mut tx: Transaction,
+    app: &App,
+    viewer: &Viewer,
+    action: &'static str,
+    before: &Provider,
+    after: Provider,
+    reason: Option<&str>,
+) -> Result<Provider> {
+    model::save(&mut tx, &after).await?;
+    let entry = Entry {
+        action,
+        target: Some(("prv", after.id.0)),
+        before: Some(state(before)),
+        after: Some(json!({ "status": after.status, "reason": reason })),
+    };
+    audit::record(&mut tx, app, viewer, *after.updated_at, entry).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
+/// Approves an application, which grants the role PROVIDER, or rejects it with a reason.
+///
+/// Errors: `INVALID_INPUT`, `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless it waits, `CONFLICT`.
+pub async fn review(
+    app: &App,
+    viewer: &Viewer,
+    id: Option<ProviderId>,
+    decision: Decision,
+    typed_reason: Option<&str>,
+    expected_version: Option<i32>,
+) -> Result<Provider> {
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let reason = reason(&mut problems, typed_reason, decision == Decision::Reject);
+    problems.check()?;
+    let action = match decision {
+        Decision::Approve => "provider.approve",
+        Decision::Reject => "provider.reject",
+    };
+
+    let mut tx = app.db.begin().await?;
+    let before = lock(&mut tx, viewer, id).await?;
+    let mut tx = refuse_self(tx, app, viewer, &before, action).await?;
+    if before.status != ProviderStatus::Pending {
+        return Err(invalid_state(&before, "The application does not wait."));
+    }
+    expect_version(expected_version, before.version)?;
+    let (status, decision_reason) = match decision {
+        Decision::Approve => {
+            users::grant_role(&mut tx, before.user_id, ROLE, Instant(now)).await?;
+            (ProviderStatus::Approved, None)
+        }
+        Decision::Reject => (ProviderStatus::Rejected, reason.clone()),
+    };
+    let after = Provider {
+        status,
+        decision_reason,
+        reviewed_at: Some(Instant(now)),
+        reviewed_by: viewer.user_id(),
+        version: before.version + 1,
+        updated_at: Instant(now),
+        ..before.clone()
+    };
+    save(tx, app, viewer, action, &before, after, reason.as_deref()).await
+}
+
+/// Suspends an approved provider: the profile leaves every list, the role PROVIDER is taken, and a job cancels the
+/// open bookings (rules.md, Bookings, "a party is suspended").
+///
+/// Errors: `INVALID_INPUT`, `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless approved, `CONFLICT`.
+pub async fn suspend(
+    app: &App,
+    viewer: &Viewer,
+    id: Option<ProviderId>,
+    typed_reason: &str,
+    expected_version: Option<i32>,
+) -> Result<Provider> {
+    const ACTION: &str = "provider.suspend";
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let reason = reason(&mut problems, Some(typed_reason), true);
+    problems.check()?;
+
+    let mut tx = app.db.begin().await?;
+    let before = lock(&mut tx, viewer, id).await?;
+    let mut tx = refuse_self(tx, app, viewer, &before, ACTION).await?;
+    if before.status != ProviderStatus::Approved {
+        let message = "Only an approved provider can be suspended.";
+        return Err(invalid_state(&before, message));
+    }
+    expect_version(expected_version, before.version)?;
+    users::take_role(&mut tx, before.user_id, ROLE).await?;
+    jobs::enqueue(
+        &mut tx,
+        app,
+        jobs::Kind::CancelBookingsOfProvider,
+        &before.id.to_string(),
+        &json!({ "providerId": before.id }),
+        now,
+    )
+    .await?;
+    let after = Provider {
+        status: ProviderStatus::Suspended,
+        decision_reason: reason.clone(),
+        reviewed_at: Some(Instant(now)),
+        reviewed_by: viewer.user_id(),
+        version: before.version + 1,
+        updated_at: Instant(now),
+        ..before.clone()
+    };
+    save(tx, app, viewer, ACTION, &before, after, reason.as_deref()).await
+}
+
+/// Takes a suspension back.
+///
+/// Errors: `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless suspended, `CONFLICT`.
+pub async fn reinstate(
+    app: &App,
+    viewer: &Viewer,
+    id: ProviderId,
+    expected_version: Option<i32>,
+) -> Result<Provider> {
+    const ACTION: &str = "provider.reinstate";
+    let now = app.clock.now();
+    let mut tx = app.db.begin().await?;
+    let before = lock(&mut tx, viewer, Some(id)).await?;
+    let mut tx = refuse_self(tx, app, viewer, &before, ACTION).await?;
+    if before.status != ProviderStatus::Suspended {
+        return Err(invalid_state(&before, "The provider is not suspended."));
+    }
+    expect_version(expected_version, before.version)?;
+    users::grant_role(&mut tx, before.user_id, ROLE, Instant(now)).await?;
+    let after = Provider {
+        status: ProviderStatus::Approved,
+        decision_reason: None,
+        reviewed_at: Some(Instant(now)),
+        reviewed_by: viewer.user_id(),
+        version: before.version + 1,
+        updated_at: Instant(now),
+        ..before.clone()
+    };
+    save(tx, app, viewer, ACTION, &before, after, None).await
+}

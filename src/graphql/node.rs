@@ -5,9 +5,18 @@ use futures_util::future::try_join_all;
 
 use super::{args, context::ContextExt};
 use crate::{
-    db::ids::{ReportId, ReviewId, TypedId, UserId},
+    db::ids::{
+        CategoryId, CityId, ProviderId, ProviderServiceId, ReportId, ReviewId, ServiceId, TypedId,
+        UserId,
+    },
     error::Result,
-    features::{reports::graphql::Report, reviews::graphql::Review, users::graphql::User},
+    features::{
+        catalog::graphql::{Category, City, Service},
+        providers::graphql::{Provider, ProviderService},
+        reports::graphql::Report,
+        reviews::graphql::Review,
+        users::graphql::User,
+    },
 };
 
 /// An object with an identity.
@@ -24,6 +33,16 @@ pub enum Node {
     Review(Review),
     /// A report to staff.
     Report(Report),
+    /// A category of services.
+    Category(Category),
+    /// A city.
+    City(City),
+    /// A service of the catalog.
+    Service(Service),
+    /// A provider.
+    Provider(Provider),
+    /// A provider's price for a service.
+    ProviderService(ProviderService),
 }
 
 /// The object of this id, as far as the viewer may see it.
@@ -47,6 +66,28 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         },
         ReportId::PREFIX => match args::maybe_id(id) {
             Some(report) => Report::by_id(ctx, report).await?.map(Node::Report),
+            None => None,
+        },
+        CategoryId::PREFIX => match args::maybe_id(id) {
+            Some(id) => Category::by_id(ctx, id).await?.map(Node::Category),
+            None => None,
+        },
+        CityId::PREFIX => match args::maybe_id(id) {
+            Some(id) => City::by_id(ctx, id).await?.map(Node::City),
+            None => None,
+        },
+        ServiceId::PREFIX => match args::maybe_id(id) {
+            Some(id) => Service::by_id(ctx, id).await?.map(Node::Service),
+            None => None,
+        },
+        ProviderId::PREFIX => match args::maybe_id(id) {
+            Some(id) => Provider::by_id(ctx, id).await?.map(Node::Provider),
+            None => None,
+        },
+        ProviderServiceId::PREFIX => match args::maybe_id(id) {
+            Some(id) => ProviderService::by_id(ctx, id)
+                .await?
+                .map(Node::ProviderService),
             None => None,
         },
         _ => None,

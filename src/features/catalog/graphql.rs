@@ -36,7 +36,7 @@ impl Category {
 #[Object]
 impl Category {
     /// Identity (`cat_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
@@ -65,7 +65,7 @@ impl City {
 #[Object]
 impl City {
     /// Identity (`cty_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
@@ -114,7 +114,7 @@ impl Service {
 #[Object]
 impl Service {
     /// Identity (`srv_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 

@@ -70,7 +70,7 @@ impl Provider {
 #[Object]
 impl Provider {
     /// Identity (`prv_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.id.to_string().into()
     }
 
@@ -224,7 +224,7 @@ impl ProviderService {
 #[Object]
 impl ProviderService {
     /// Identity (`psv_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.0.price.id.to_string().into()
     }
 

@@ -11,6 +11,8 @@ use companion::{
     },
 };
 
+use diesel_async::SimpleAsyncConnection;
+
 use super::{Client, TestApp};
 
 impl TestApp {
@@ -45,6 +47,28 @@ impl TestApp {
                 .unwrap();
         }
         self.sign_in(id).await
+    }
+
+    /// A signed-in person with a role of their own that grants these permissions.
+    pub async fn user_with_permissions(&self, name: &str, permissions: &[&str]) -> Client {
+        let now = self.now();
+        let uuid = || self.app.entropy.uuid_v7(now);
+        // Its last 64 bits are random; the first ones are the clock's, which stands still.
+        let role = format!("R{:016X}", uuid().as_u64_pair().1);
+        let mut sql = format!(
+            "INSERT INTO roles VALUES ('{}', '{role}', '', false, 1);",
+            uuid()
+        );
+        for permission in permissions {
+            sql.push_str(&format!(
+                "INSERT INTO permissions VALUES ('{}', '{permission}', '', false) ON CONFLICT DO NOTHING;
+                 INSERT INTO role_permissions SELECT r.id, p.id FROM roles r, permissions p
+                     WHERE r.name = '{role}' AND p.name = '{permission}';",
+                uuid()
+            ));
+        }
+        self.conn().await.batch_execute(&sql).await.unwrap();
+        self.user_with_roles(name, &[&role]).await
     }
 
     /// A new session of a person.

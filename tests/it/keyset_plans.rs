@@ -1,0 +1,271 @@
+//! Page 5 000 of 100 000 rows costs what page 1 costs: the plans of the statements that the lists send, by row counts.
+
+use companion::{
+    cursor::{self, PageArgs},
+    db::ids::{CategoryId, ProviderId},
+    features::{
+        catalog::model as catalog,
+        providers::model::{self as providers, Filter, Order, ProviderStatus},
+    },
+};
+use diesel::{
+    QueryResult, QueryableByName,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Json, Uuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use serde_json::Value;
+
+use super::support::TestApp;
+
+const ROWS: usize = 100_000;
+
+/// `EXPLAIN (ANALYZE)` of a statement with its bound values.
+#[derive(QueryId)]
+struct Explain<Q>(Q);
+
+impl<Q: Query> Query for Explain<Q> {
+    type SqlType = Json;
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN (ANALYZE, FORMAT JSON) ");
+        self.0.walk_ast(out.reborrow())
+    }
+}
+
+/// What a plan did: rows that its nodes touched at most, and the kinds of its nodes.
+#[derive(Debug, Default)]
+struct Work {
+    rows: u64,
+    nodes: Vec<String>,
+}
+
+fn work(plan: &Value) -> Work {
+    fn visit(node: &Value, work: &mut Work) {
+        let number = |key: &str| node[key].as_f64().unwrap_or_default();
+        let removed = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+        let touched = (number("Actual Rows") + removed) * number("Actual Loops").max(1.0);
+        work.rows = work.rows.max(touched as u64);
+        work.nodes
+            .push(node["Node Type"].as_str().unwrap().to_owned());
+        for child in node["Plans"].as_array().into_iter().flatten() {
+            visit(child, work);
+        }
+    }
+    let mut work = Work::default();
+    visit(&plan[0]["Plan"], &mut work);
+    work
+}
+
+/// A page of 20 touches 21 rows, whatever the plan is: for the last few rows of a list, sorting them is as good as
+/// walking an index.
+async fn reads_only_its_page<Q>(conn: &mut AsyncPgConnection, what: &str, query: Q)
+where
+    Q: Query + QueryFragment<Pg> + QueryId + Send + 'static,
+{
+    let plan: Value = Explain(query).get_result(conn).await.unwrap();
+    let work = work(&plan);
+    assert!(work.rows <= 21, "{what}: {work:?}\n{plan:#}");
+}
+
+/// Approved providers with ties in every order, every fifth without a price, every tenth without a rating.
+pub async fn many_providers(conn: &mut AsyncPgConnection, rows: usize) {
+    let sql = format!(
+        "INSERT INTO users (id, display_name, language, status, version, created_at, updated_at)
+             SELECT ('019aa000-0000-7000-8000-0010' || lpad(to_hex(i), 8, '0'))::uuid, 'User ' || i, 'EN', 'ACTIVE', 1,
+                    '2026-01-01Z', '2026-01-01Z'
+             FROM generate_series(1, {rows}) i;
+         INSERT INTO providers (id, user_id, status, display_name, headline, bio, city_id, time_zone,
+                cancellation_policy, applied_at, rating_sum, rating_count, lowest_price_minor, lowest_price_currency,
+                version, created_at, updated_at)
+             SELECT ('019aa000-0000-7000-8000-0020' || lpad(to_hex(i), 8, '0'))::uuid,
+                    ('019aa000-0000-7000-8000-0010' || lpad(to_hex(i), 8, '0'))::uuid,
+                    'APPROVED', 'Provider ' || i, '', '', c.id, 'UTC', 'FLEXIBLE', created,
+                    n + (i * 7919) % (4 * n + 1), n,
+                    CASE WHEN i % 5 > 0 THEN (i % 997) * 100 END, CASE WHEN i % 5 > 0 THEN (ARRAY['EUR', 'USD'])[1 + i % 2] END,
+                    1, created, created
+             FROM generate_series(1, {rows}) i
+             CROSS JOIN LATERAL (SELECT i % 10 AS n, timestamptz '2026-01-01Z' + (i / 3) * interval '1 minute' AS created) x
+             JOIN (SELECT id, row_number() OVER (ORDER BY slug) AS k FROM cities) c ON c.k = 1 + i % 12;
+         ANALYZE users; ANALYZE providers"
+    );
+    conn.batch_execute(&sql).await.unwrap();
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = Uuid)]
+    id: uuid::Uuid,
+}
+
+/// The id of the row at this place (from 0) by plain SQL.
+async fn at(conn: &mut AsyncPgConnection, list: &str, place: usize) -> uuid::Uuid {
+    let row: Id = diesel::sql_query(format!("SELECT id FROM {list} OFFSET {place} LIMIT 1"))
+        .get_result(conn)
+        .await
+        .unwrap();
+    row.id
+}
+
+fn after(cursor: Option<String>) -> PageArgs {
+    PageArgs {
+        first: Some(20),
+        after: cursor,
+        ..PageArgs::default()
+    }
+}
+
+fn before(cursor: String) -> PageArgs {
+    PageArgs {
+        last: Some(20),
+        before: Some(cursor),
+        ..PageArgs::default()
+    }
+}
+
+type MakeOrder = fn(&PageArgs) -> companion::error::Result<Order>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn providers_far_down_cost_what_the_first_page_costs() {
+    let app = TestApp::start().await;
+    let mut conn = app.conn().await;
+    many_providers(&mut conn, ROWS).await;
+    let city = "SELECT id FROM cities ORDER BY slug LIMIT 1";
+    let city_id = at(&mut conn, "(SELECT id FROM cities ORDER BY slug) c", 0).await;
+    let in_city = Filter {
+        city_id: Some(companion::db::ids::CityId(city_id)),
+        ..Filter::default()
+    };
+    let rating_in_city = format!(
+        "providers WHERE city_id = ({city}) ORDER BY rating DESC, rating_count DESC, id DESC"
+    );
+    let cases: [(&str, MakeOrder, Filter, &str, usize); 4] = [
+        (
+            "rating",
+            Order::rating,
+            Filter::default(),
+            "providers ORDER BY rating DESC, rating_count DESC, id DESC",
+            ROWS,
+        ),
+        (
+            "rating in a city",
+            Order::rating,
+            in_city,
+            &rating_in_city,
+            ROWS / 12,
+        ),
+        (
+            "price",
+            Order::price,
+            Filter::default(),
+            "providers ORDER BY lowest_price_currency NULLS LAST, lowest_price_minor NULLS LAST, id",
+            ROWS,
+        ),
+        (
+            "newest",
+            Order::newest,
+            Filter::default(),
+            "providers ORDER BY created_at DESC, id DESC",
+            ROWS,
+        ),
+    ];
+    for (name, order, filter, list, rows) in cases {
+        let last_page = rows / 20;
+        let first = providers::search_query(&filter, &order(&after(None)).unwrap());
+        reads_only_its_page(&mut conn, &format!("{name}, page 1"), first).await;
+        for page in [last_page / 2, last_page] {
+            let previous = ProviderId(at(&mut conn, list, (page - 1) * 20 - 1).await);
+            let previous = providers::by_id(&mut conn, previous)
+                .await
+                .unwrap()
+                .unwrap();
+            let one = order(&after(None)).unwrap();
+            let cursor = cursor::encode(one.name(), &one.values(&previous)).unwrap();
+            let forwards = order(&after(Some(cursor.clone()))).unwrap();
+            let what = format!("{name}, page {page}");
+            reads_only_its_page(
+                &mut conn,
+                &what,
+                providers::search_query(&filter, &forwards),
+            )
+            .await;
+            let found = providers::search_page(&mut conn, &filter, &forwards, false)
+                .await
+                .unwrap();
+            assert_eq!(found.rows.len(), 20, "{what}");
+            let expected = at(&mut conn, list, (page - 1) * 20).await;
+            assert_eq!(found.rows[0].id.0, expected, "{what}");
+            let backwards = order(&before(cursor)).unwrap();
+            let what = format!("{what}, backwards");
+            reads_only_its_page(
+                &mut conn,
+                &what,
+                providers::search_query(&filter, &backwards),
+            )
+            .await;
+        }
+    }
+
+    conn.batch_execute("UPDATE providers SET status = 'PENDING'")
+        .await
+        .unwrap();
+    conn.batch_execute("VACUUM ANALYZE providers")
+        .await
+        .unwrap();
+    let order = providers::APPLICATIONS;
+    let place = at(&mut conn, "providers ORDER BY applied_at, id", ROWS - 21).await;
+    let row = providers::by_id(&mut conn, ProviderId(place))
+        .await
+        .unwrap()
+        .unwrap();
+    let cursor = cursor::encode(order, &(row.applied_at, row.id)).unwrap();
+    for args in [after(None), after(Some(cursor.clone())), before(cursor)] {
+        let query =
+            providers::applications_query(ProviderStatus::Pending, &args.page(order).unwrap());
+        reads_only_its_page(&mut conn, "applications", query).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_far_down_cost_what_the_first_page_costs() {
+    let app = TestApp::start().await;
+    let mut conn = app.conn().await;
+    conn.batch_execute(
+        "INSERT INTO services SELECT ('019aa000-0000-7000-8000-0030' || lpad(to_hex(i), 8, '0'))::uuid, c.id,
+                'Service ' || i % 1000, '', 'ACTIVE', 1, '2026-01-01Z', '2026-01-01Z'
+             FROM generate_series(1, 20000) i JOIN categories c ON c.position = 1 + i % 2;
+         ANALYZE services",
+    )
+    .await
+    .unwrap();
+    let category = at(
+        &mut conn,
+        "(SELECT id FROM categories ORDER BY position) c",
+        0,
+    )
+    .await;
+    for (category_id, rows) in [(None, 20_000), (Some(CategoryId(category)), 10_000)] {
+        let filter = catalog::ServiceFilter {
+            category_id,
+            text: None,
+            status: catalog::ServiceStatus::Active,
+        };
+        let list = match category_id {
+            Some(_) => format!("services WHERE category_id = '{category}' ORDER BY title, id"),
+            None => "services ORDER BY title, id".to_owned(),
+        };
+        let place = at(&mut conn, &list, rows - 21).await;
+        let row = catalog::services_by_ids(&mut conn, &[companion::db::ids::ServiceId(place)])
+            .await
+            .unwrap()
+            .remove(0);
+        let cursor = cursor::encode(catalog::BY_TITLE, &(row.title, row.id)).unwrap();
+        for args in [after(None), after(Some(cursor.clone())), before(cursor)] {
+            let query = catalog::services_query(&filter, &args.page(catalog::BY_TITLE).unwrap());
+            reads_only_its_page(&mut conn, "services", query).await;
+        }
+    }
+}

@@ -255,6 +255,19 @@ async fn a_page_with_its_edges_costs_the_same_at_any_size() {
     many_providers(&mut app.conn().await, 60).await;
     let (ann, _) = provider(&app, &staff, "Ann", "berlin").await;
     price(&ann, &walk, 5000, "EUR", 60).await;
+    // Four completed and reviewed bookings of each, by different people.
+    let reviews = "
+        INSERT INTO boundary_policies VALUES (99, 'x', '2026-11-21Z', NULL);
+        INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note,
+               price_minor, currency, duration_minutes, cancellation_policy, boundary_version, buffer_before_minutes,
+               buffer_after_minutes, answer_deadline, completed_at, created_at, updated_at)
+            SELECT gen_random_uuid(), u.id, p.id, s.id, 'COMPLETED', 1, '2026-11-01T10:00Z', '2026-11-01T11:00Z', '',
+                   0, 'EUR', 60, 'FLEXIBLE', 99, 0, 0, '2026-11-01Z', '2026-11-01T12:00Z', '2026-11-01Z', '2026-11-01Z'
+            FROM providers p CROSS JOIN services s
+            CROSS JOIN LATERAL (SELECT id FROM users WHERE id <> p.user_id ORDER BY md5(id::text || p.id::text) LIMIT 4) u;
+        INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, version, created_at, updated_at)
+            SELECT gen_random_uuid(), id, provider_id, client_id, 5, 'Good', true, 1, '2026-11-02Z', '2026-11-02Z' FROM bookings";
+    app.conn().await.batch_execute(reviews).await.unwrap();
     let query = "query($first: Int) { providers(first: $first, sort: RATING) { nodes { displayName user { displayName }
         city { name } services { service { title } price { amountMinor } }
         stats { completedBookings ratingAverage ratingCount ratingDistribution { rating count } } } } }";
@@ -267,14 +280,23 @@ async fn a_page_with_its_edges_costs_the_same_at_any_size() {
             "providers, people, cities, prices, bookings, reviews"
         );
     }
-    let core = "query($first: Int) { providers(first: $first, sort: RATING) { nodes { displayName user { displayName }
-        services { service { title } price { amountMinor } } } } }";
-    for first in [1, 61] {
-        let answer = app.anonymous().post(core, json!({ "first": first })).await;
-        answer.data();
+    // Issue section 5: at most 6.
+    let documented = "query($first: Int) { providers(first: $first, sort: RATING) { nodes { displayName user { displayName }
+        services { service { title } price { amountMinor } }
+        reviews(first: 3) { nodes { rating comment author { displayName } } } } } }";
+    for first in [1, 20, 61] {
+        let answer = app
+            .anonymous()
+            .post(documented, json!({ "first": first }))
+            .await;
+        let nodes = answer.data()["providers"]["nodes"].as_array().unwrap();
+        let reviews = nodes
+            .iter()
+            .map(|node| node["reviews"]["nodes"].as_array().unwrap().len());
+        assert_eq!(reviews.sum::<usize>(), 3 * first);
         assert_eq!(
-            answer.statements, 3,
-            "providers, people, prices with their services"
+            answer.statements, 5,
+            "providers, people, prices with services, reviews, authors"
         );
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use crate::{
+    cursor::PageArgs,
     db::ids::{ProviderId, ProviderServiceId},
     error::{Error, Result},
     features::{
@@ -13,9 +14,11 @@ use crate::{
             model::ServiceStatus,
         },
         providers::model::{self, PricedService},
+        reviews::graphql::{self as reviews, Review},
         users::graphql::User,
     },
     graphql::{
+        connection::Connection,
         context::ContextExt,
         money::Money,
         scalars::{DateTime, TimeZone},
@@ -158,6 +161,26 @@ impl Provider {
     /// Figures.
     async fn stats(&self) -> ProviderStats {
         ProviderStats(self.0.clone())
+    }
+
+    /// The visible reviews, the newest first. A cursor may be used with another rating.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn reviews(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only those of this rating, 1 to 5.")] rating: Option<i32>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Review>> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        reviews::of_provider(ctx, self.0.id, rating, page).await
     }
 
     /// When the person last applied; for the owner and staff with `providers:read`, null for others.

@@ -227,6 +227,7 @@ diesel::table! {
         raw_body -> Bytea,
         created_at -> Timestamptz,
         received_at -> Timestamptz,
+        payment_intent -> Nullable<Text>,
     }
 }
 

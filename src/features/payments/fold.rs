@@ -1,0 +1,427 @@
+//! What the kept events and our refunds make of an order: one pure function of a **set**, so that any order and
+//! repetition of the events ends in the same rows (rules 9 and 10; security.md, Stripe webhooks 5 and 6).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::model::{
+    OrderState,
+    checkouts::CheckoutState,
+    refunds::{Refund, RefundCause, RefundState},
+};
+use crate::{
+    db::ids::{OrderId, RefundId},
+    integrations::payments::{
+        GatewayRefundStatus, PaymentStatus,
+        webhook_event::{
+            ChargeFacts, DisputeFacts, EventKind, RefundFacts, SessionChange, SessionFacts,
+            WebhookEvent,
+        },
+    },
+    money::Money,
+};
+
+/// The longest text that `orders.needs_attention` takes, in characters.
+const LONGEST_ATTENTION: usize = 500;
+
+/// What of an order stays the same, and events must agree with.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The order.
+    pub order: OrderId,
+    /// What it costs.
+    pub total: Money,
+    /// Whether our gateway moves real money.
+    pub livemode: bool,
+}
+
+/// What an order has come to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderFacts {
+    /// The state; nothing while there is no payment, when the order stays pending or closed.
+    pub state: Option<OrderState>,
+    /// The payments, the one that counts first.
+    pub payments: Vec<Payment>,
+    /// All that was paid, in minor units.
+    pub captured_minor: i64,
+    /// All that was given back or is on its way, in minor units; at most what was captured.
+    pub refunded_minor: i64,
+    /// When the payment that counts was made.
+    pub paid_at: Option<Timestamp>,
+    /// When the first dispute began.
+    pub disputed_at: Option<Timestamp>,
+    /// What a person must look at.
+    pub attention: Option<String>,
+    /// How far each session is by its events.
+    pub sessions: BTreeMap<String, CheckoutState>,
+    /// How far each of our refunds is, and its id at the gateway.
+    pub refunds: BTreeMap<RefundId, (RefundState, Option<String>)>,
+    /// What of which event does not agree with the order; such events count for nothing else.
+    pub mismatches: BTreeMap<String, &'static str>,
+}
+
+/// A payment of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// The session in which it was made; two events of one session are one payment.
+    pub session_id: String,
+    /// What a refund names; absent where nothing had to be paid.
+    pub payment_intent: Option<String>,
+    /// In minor units.
+    pub captured_minor: i64,
+    /// Given back or on its way back, in minor units.
+    pub refunded_minor: i64,
+    /// When it was made.
+    pub paid_at: Timestamp,
+    /// Whether it was given back because of what it is (late, or one too many); that is done once.
+    pub returned: bool,
+}
+
+impl Payment {
+    /// What can still be given back, in minor units (rule 10).
+    pub fn refundable_minor(&self) -> i64 {
+        self.captured_minor.saturating_sub(self.refunded_minor)
+    }
+}
+
+/// What one session's events say.
+#[derive(Default)]
+struct Session {
+    paid_at: Option<Timestamp>,
+    payment_intent: Option<String>,
+    completed: bool,
+    failed: bool,
+    expired: bool,
+}
+
+/// A refund that the gateway told of and we did not ask for.
+#[derive(Default)]
+struct Foreign {
+    payment_intent: Option<String>,
+    amount_minor: i64,
+    failed: bool,
+}
+
+/// What is known of one payment's refunds.
+#[derive(Default)]
+struct Returned {
+    not_failed: i64,
+    failed: i64,
+    cumulative: i64,
+}
+
+/// Collects what events say, then sums it up.
+struct Fold<'a> {
+    terms: &'a Terms,
+    sessions: BTreeMap<String, Session>,
+    cumulative: BTreeMap<String, i64>,
+    ours: BTreeMap<RefundId, (&'a Refund, RefundState, BTreeSet<String>)>,
+    foreign: BTreeMap<String, Foreign>,
+    disputed_at: Option<Timestamp>,
+    mismatches: BTreeMap<String, &'static str>,
+}
+
+/// What the kept events and our refunds make of an order.
+pub fn fold(terms: &Terms, events: &[WebhookEvent], refunds: &[Refund]) -> OrderFacts {
+    let mut fold = Fold {
+        terms,
+        sessions: BTreeMap::new(),
+        cumulative: BTreeMap::new(),
+        ours: refunds
+            .iter()
+            .map(|refund| {
+                let known = refund.gateway_refund_id.iter().cloned().collect();
+                (refund.id, (refund, refund.state, known))
+            })
+            .collect(),
+        foreign: BTreeMap::new(),
+        disputed_at: None,
+        mismatches: BTreeMap::new(),
+    };
+    for event in events {
+        if let Err(what) = fold.take(event) {
+            fold.mismatches.insert(event.id.clone(), what);
+        }
+    }
+    fold.sum_up()
+}
+
+impl Fold<'_> {
+    /// Takes one event in, or says what of it does not agree with the order.
+    fn take(&mut self, event: &WebhookEvent) -> Result<(), &'static str> {
+        if event.livemode != self.terms.livemode {
+            return Err("livemode");
+        }
+        match &event.kind {
+            EventKind::CheckoutSession { change, session } => {
+                self.session(event.created, *change, session)
+            }
+            EventKind::ChargeRefunded(charge) => self.charge(charge),
+            EventKind::RefundUpdated(refund) => self.refund(refund),
+            EventKind::DisputeCreated(dispute) => self.dispute(event.created, dispute),
+            EventKind::Unreadable => Err("unreadable"),
+            EventKind::Other => Ok(()),
+        }
+    }
+
+    fn session(
+        &mut self,
+        created: Timestamp,
+        change: SessionChange,
+        facts: &SessionFacts,
+    ) -> Result<(), &'static str> {
+        if facts.order_id.as_deref() != Some(self.terms.order.to_string().as_str()) {
+            return Err("order");
+        }
+        self.same_currency(facts.currency.as_deref())?;
+        if self.minor(facts.amount_total)? != self.terms.total.amount_minor() {
+            return Err("amount");
+        }
+        let settled = match (change, facts.payment_status) {
+            (SessionChange::Completed, None) => return Err("payment status"),
+            (SessionChange::Completed, Some(status)) => status.settles(),
+            (SessionChange::AsyncPaymentSucceeded, status) => {
+                status.is_none_or(|status| status != PaymentStatus::Unpaid)
+            }
+            (SessionChange::AsyncPaymentFailed | SessionChange::Expired, _) => false,
+        };
+        let session = self.sessions.entry(facts.id.clone()).or_default();
+        if settled {
+            session.paid_at = earliest(session.paid_at, created);
+        }
+        if let Some(payment) = &facts.payment_intent {
+            // One session has one payment; should there ever be two, the choice must not depend on what came first.
+            let first = session
+                .payment_intent
+                .take()
+                .unwrap_or_else(|| payment.clone());
+            session.payment_intent = Some(first.min(payment.clone()));
+        }
+        match change {
+            SessionChange::Completed | SessionChange::AsyncPaymentSucceeded => {
+                session.completed = true;
+            }
+            SessionChange::AsyncPaymentFailed => session.failed = true,
+            SessionChange::Expired => session.expired = true,
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, facts: &ChargeFacts) -> Result<(), &'static str> {
+        self.same_currency(facts.currency.as_deref())?;
+        if self.minor(facts.amount)? != self.terms.total.amount_minor() {
+            return Err("amount");
+        }
+        let refunded = self.minor(facts.amount_refunded)?;
+        let payment = facts.payment_intent.clone().ok_or("payment")?;
+        let known = self.cumulative.entry(payment).or_default();
+        *known = refunded.max(*known);
+        Ok(())
+    }
+
+    fn refund(&mut self, facts: &RefundFacts) -> Result<(), &'static str> {
+        self.same_currency(facts.currency.as_deref())?;
+        let amount = self.minor(facts.amount)?;
+        let ours = facts
+            .refund_id
+            .as_deref()
+            .and_then(|id| id.parse::<RefundId>().ok())
+            .filter(|id| self.ours.contains_key(id))
+            .or_else(|| {
+                let known = |row: &Refund| row.gateway_refund_id.as_ref() == Some(&facts.id);
+                let found = self.ours.iter().find(|(_, (row, ..))| known(row));
+                found.map(|(id, _)| *id)
+            });
+        let state = match facts.status {
+            Some(GatewayRefundStatus::Succeeded) => RefundState::Succeeded,
+            Some(GatewayRefundStatus::Failed | GatewayRefundStatus::Canceled) => {
+                RefundState::Failed
+            }
+            Some(GatewayRefundStatus::Pending | GatewayRefundStatus::RequiresAction) | None => {
+                RefundState::Pending
+            }
+        };
+        if let Some((row, known_state, gateway_ids)) = ours.and_then(|id| self.ours.get_mut(&id)) {
+            if row.amount_minor != amount {
+                return Err("amount");
+            }
+            *known_state = state.max(*known_state);
+            gateway_ids.insert(facts.id.clone());
+            return Ok(());
+        }
+        let foreign = self.foreign.entry(facts.id.clone()).or_default();
+        foreign.amount_minor = amount.max(foreign.amount_minor);
+        foreign.failed |= state == RefundState::Failed;
+        if foreign.payment_intent.is_none() {
+            foreign.payment_intent.clone_from(&facts.payment_intent);
+        }
+        Ok(())
+    }
+
+    fn dispute(&mut self, created: Timestamp, facts: &DisputeFacts) -> Result<(), &'static str> {
+        self.same_currency(facts.currency.as_deref())?;
+        self.disputed_at = earliest(self.disputed_at, created);
+        Ok(())
+    }
+
+    fn same_currency(&self, currency: Option<&str>) -> Result<(), &'static str> {
+        let ours = self.terms.total.currency().code();
+        if currency.is_some_and(|theirs| theirs.eq_ignore_ascii_case(ours)) {
+            Ok(())
+        } else {
+            Err("currency")
+        }
+    }
+
+    /// The gateway's amount in our minor units.
+    fn minor(&self, amount: Option<i64>) -> Result<i64, &'static str> {
+        amount
+            .filter(|amount| *amount >= 0)
+            .and_then(|amount| Money::from_gateway(amount, self.terms.total.currency()).ok())
+            .map(Money::amount_minor)
+            .ok_or("amount")
+    }
+
+    fn sum_up(self) -> OrderFacts {
+        let returned = self.returned();
+        let mut attention: BTreeSet<String> = BTreeSet::new();
+        for (event, what) in &self.mismatches {
+            attention.insert(format!("{event} does not agree with the order: {what}"));
+        }
+        if self.disputed_at.is_some() {
+            attention.insert("the payment is disputed".to_owned());
+        }
+        let mut sessions = BTreeMap::new();
+        let mut payments = Vec::new();
+        for (session_id, session) in self.sessions {
+            let state = if session.paid_at.is_some() {
+                CheckoutState::Complete
+            } else if session.failed {
+                CheckoutState::Failed
+            } else if session.completed {
+                CheckoutState::Complete
+            } else {
+                CheckoutState::Expired
+            };
+            sessions.insert(session_id.clone(), state);
+            let Some(paid_at) = session.paid_at else {
+                continue;
+            };
+            let captured_minor = self.terms.total.amount_minor();
+            let mut refunded_minor = 0;
+            match session.payment_intent.as_ref() {
+                Some(payment) => {
+                    if let Some(known) = returned.get(payment) {
+                        refunded_minor = known
+                            .not_failed
+                            .max(known.cumulative.saturating_sub(known.failed));
+                    }
+                }
+                None => {
+                    attention.insert(format!("{session_id} is paid without a payment"));
+                }
+            }
+            if refunded_minor > captured_minor {
+                attention.insert(format!("{session_id} is refunded beyond its payment"));
+            }
+            let rows = || {
+                let of_it = session.payment_intent.as_deref();
+                self.ours
+                    .values()
+                    .map(|(row, ..)| *row)
+                    .filter(move |row| Some(row.payment_intent.as_str()) == of_it)
+            };
+            let duplicate = rows().any(|row| row.cause == RefundCause::DuplicatePayment);
+            let late = rows().any(|row| row.cause == RefundCause::LatePayment);
+            let by_decision = rows().any(|row| row.cause != RefundCause::DuplicatePayment);
+            let payment = Payment {
+                captured_minor,
+                refunded_minor: refunded_minor.clamp(0, captured_minor),
+                paid_at,
+                returned: duplicate || late,
+                payment_intent: session.payment_intent,
+                session_id,
+            };
+            // The payment that counts is the one about which something was decided, else the first.
+            payments.push(((duplicate, !by_decision, paid_at), payment));
+        }
+        payments.sort_by(|(a, one), (b, other)| {
+            a.cmp(b).then_with(|| one.session_id.cmp(&other.session_id))
+        });
+        let payments: Vec<Payment> = payments.into_iter().map(|(_, payment)| payment).collect();
+        let mut refunds = BTreeMap::new();
+        for (id, (_, state, gateway_ids)) in self.ours {
+            if state == RefundState::Failed {
+                attention.insert(format!("{id} failed"));
+            }
+            refunds.insert(id, (state, gateway_ids.into_iter().next()));
+        }
+        OrderFacts {
+            state: payments.first().map(|payment| match payment {
+                Payment {
+                    refunded_minor: 0, ..
+                } => OrderState::Paid,
+                whole if whole.refundable_minor() == 0 => OrderState::Refunded,
+                _ => OrderState::PartiallyRefunded,
+            }),
+            captured_minor: sum(payments.iter().map(|payment| payment.captured_minor)),
+            refunded_minor: sum(payments.iter().map(|payment| payment.refunded_minor)),
+            paid_at: payments.first().map(|payment| payment.paid_at),
+            payments,
+            disputed_at: self.disputed_at,
+            attention: joined(attention),
+            sessions,
+            refunds,
+            mismatches: self.mismatches,
+        }
+    }
+
+    /// What is known of each payment's refunds. Only what reached the gateway can be part of its cumulative amount.
+    fn returned(&self) -> BTreeMap<String, Returned> {
+        let mut all: BTreeMap<String, Returned> = BTreeMap::new();
+        for (row, state, gateway_ids) in self.ours.values() {
+            let known = all.entry(row.payment_intent.clone()).or_default();
+            if *state != RefundState::Failed {
+                known.not_failed = known.not_failed.saturating_add(row.amount_minor);
+            } else if !gateway_ids.is_empty() {
+                known.failed = known.failed.saturating_add(row.amount_minor);
+            }
+        }
+        for foreign in self.foreign.values() {
+            let Some(payment) = &foreign.payment_intent else {
+                continue;
+            };
+            let known = all.entry(payment.clone()).or_default();
+            if foreign.failed {
+                known.failed = known.failed.saturating_add(foreign.amount_minor);
+            } else {
+                known.not_failed = known.not_failed.saturating_add(foreign.amount_minor);
+            }
+        }
+        for (payment, cumulative) in &self.cumulative {
+            all.entry(payment.clone()).or_default().cumulative = *cumulative;
+        }
+        all
+    }
+}
+
+fn earliest(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(at, |known| known.min(at)))
+}
+
+fn sum(amounts: impl Iterator<Item = i64>) -> i64 {
+    amounts.fold(0, i64::saturating_add)
+}
+
+fn joined(reasons: BTreeSet<String>) -> Option<String> {
+    if reasons.is_empty() {
+        return None;
+    }
+    let text = reasons.into_iter().collect::<Vec<_>>().join("; ");
+    Some(text.chars().take(LONGEST_ATTENTION).collect())
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -7,11 +7,19 @@ use secrecy::ExposeSecret;
 use crate::{
     auth::{access::AccessCache, tokens::TokenKeys},
     clock::Clock,
-    config::Config,
+    config::{Config, Payments},
     db::{Db, PoolOptions},
     entropy::Entropy,
     error::{Error, Result},
-    integrations::telegram::InitDataVerifier,
+    integrations::{
+        payments::{
+            NoGateway, PaymentGateway,
+            sandbox::SandboxGateway,
+            stripe::{StripeGateway, StripeOptions},
+        },
+        stripe_signature::StripeSignature,
+        telegram::InitDataVerifier,
+    },
 };
 
 /// The application: settings, clock, randomness, database, keys and gateways. Cheap to clone.
@@ -31,6 +39,12 @@ pub struct App {
     pub tokens: Arc<TokenKeys>,
     /// Checks Telegram's init data.
     pub telegram: Arc<InitDataVerifier>,
+    /// Takes and returns money.
+    pub payments: Arc<dyn PaymentGateway>,
+    /// The same as `payments` where that is the sandbox, for its pay page and its events.
+    pub sandbox: Option<SandboxGateway>,
+    /// Checks the payment webhook's signatures.
+    pub webhook_signature: Arc<StripeSignature>,
 }
 
 impl App {
@@ -62,6 +76,8 @@ impl App {
             config.telegram_max_age,
         )
         .map_err(Error::internal)?;
+        let (payments, sandbox) = gateway(&config, &clock)?;
+        let webhook_signature = StripeSignature::new(&config.stripe_webhook_secrets);
         Ok(Self {
             config: Arc::new(config),
             clock,
@@ -70,6 +86,50 @@ impl App {
             access,
             tokens: Arc::new(tokens),
             telegram: Arc::new(telegram),
+            payments,
+            sandbox,
+            webhook_signature: Arc::new(webhook_signature),
         })
+    }
+
+    /// The same with a gateway that makes no calls, for what only listens.
+    #[must_use]
+    pub fn without_gateway(&self) -> Self {
+        let livemode = self.payments.livemode();
+        self.clone().with_payments(Arc::new(NoGateway { livemode }))
+    }
+
+    /// The same with another payment gateway, for tests.
+    #[must_use]
+    pub fn with_payments(self, payments: Arc<dyn PaymentGateway>) -> Self {
+        Self {
+            payments,
+            sandbox: None,
+            ..self
+        }
+    }
+}
+
+/// The payment gateway of the settings.
+fn gateway(
+    config: &Config,
+    clock: &Clock,
+) -> Result<(Arc<dyn PaymentGateway>, Option<SandboxGateway>)> {
+    match config.payments {
+        Payments::Stripe => {
+            let options = StripeOptions::new(config.stripe_api_base.clone());
+            let stripe =
+                StripeGateway::new(&config.stripe_secret_key, options).map_err(Error::internal)?;
+            Ok((Arc::new(stripe), None))
+        }
+        Payments::Sandbox => {
+            let secret = config
+                .stripe_webhook_secrets
+                .first()
+                .cloned()
+                .ok_or_else(|| Error::internal("STRIPE_WEBHOOK_SECRET is not set"))?;
+            let sandbox = SandboxGateway::new(config.base_url.clone(), secret, clock.clone());
+            Ok((Arc::new(sandbox.clone()), Some(sandbox)))
+        }
     }
 }

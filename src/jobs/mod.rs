@@ -19,6 +19,7 @@ use crate::{
     app::App,
     db::{Instant, ids::JobId},
     error::{Error, Result},
+    features::payments::jobs as payments,
     text_enum,
 };
 
@@ -29,6 +30,12 @@ text_enum! {
         ForgetIdempotencyKeys = "FORGET_IDEMPOTENCY_KEYS",
         /// Cancels the open bookings of a suspended provider (`providerId`).
         CancelBookingsOfProvider = "CANCEL_BOOKINGS_OF_PROVIDER",
+        /// Brings a refund to the payment gateway.
+        CreateRefund = "CREATE_REFUND",
+        /// Opens or ends a checkout session at the payment gateway.
+        FinishCheckout = "FINISH_CHECKOUT",
+        /// Enqueues what crashes left unfinished of checkouts and refunds.
+        SweepPayments = "SWEEP_PAYMENTS",
     }
 }
 
@@ -38,12 +45,14 @@ impl Kind {
         match self {
             Self::ForgetIdempotencyKeys => Some(Duration::from_secs(3600)),
             Self::CancelBookingsOfProvider => None,
+            Self::SweepPayments => Some(Duration::from_secs(60)),
+            Self::CreateRefund | Self::FinishCheckout => None,
         }
     }
 }
 
 /// Does one job. `payload` is what [`enqueue`] was given.
-async fn run(app: &App, kind: Kind, _payload: &serde_json::Value) -> Result<()> {
+async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
     match kind {
         // Stays in the queue until bookings can be cancelled here.
         Kind::CancelBookingsOfProvider => Err(Error::internal("bookings cannot be cancelled yet")),
@@ -52,6 +61,9 @@ async fn run(app: &App, kind: Kind, _payload: &serde_json::Value) -> Result<()> 
             crate::features::idempotency::forget_old(&mut *app.db.conn().await?, now).await?;
             Ok(())
         }
+        Kind::CreateRefund => payments::create_refund(app, payload).await,
+        Kind::FinishCheckout => payments::finish_checkout(app, payload).await,
+        Kind::SweepPayments => payments::sweep(app).await,
     }
 }
 

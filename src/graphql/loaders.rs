@@ -10,6 +10,7 @@ use crate::{
         },
     },
     features::{
+        payments::loaders::PaymentLoaders,
         catalog::{
             loaders::{CategoryById, CityById, ServiceById},
             model::{Category, City, Service},
@@ -34,6 +35,8 @@ use crate::{
 pub struct Loaders {
     /// People by id.
     pub users: Loader<UserId, MaybeRow<User>, UserById>,
+    /// Orders and what hangs on them.
+    pub payments: PaymentLoaders,
     /// Reviews by id.
     pub reviews: Loader<ReviewId, MaybeRow<Review>, ReviewById>,
     /// The review of a booking.
@@ -67,6 +70,7 @@ impl Loaders {
     pub fn new(db: &Db) -> Self {
         Self {
             users: Loader::new(UserById(db.clone())),
+            payments: PaymentLoaders::new(db),
             reviews: Loader::new(ReviewById(db.clone())),
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),
             reviews_of_provider: Loader::new(ReviewsOfProvider(db.clone())),

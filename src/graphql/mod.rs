@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     features::{
         accounts::graphql as accounts, blocks::graphql as blocks, boundary::graphql as boundary,
-        catalog::graphql as catalog, providers::graphql as providers, reports::graphql as reports,
+        catalog::graphql as catalog, providers::graphql as providers, payments::graphql as payments, reports::graphql as reports,
         reviews::graphql as reviews,
     },
 };
@@ -30,6 +30,7 @@ use guard::Guarded;
 pub struct Query(
     node::NodeQueries,
     accounts::AccountQueries,
+    payments::PaymentQueries,
     reviews::ReviewQueries,
     boundary::BoundaryQueries,
     reports::ReportQueries,
@@ -41,6 +42,7 @@ pub struct Query(
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     accounts::AccountMutations,
+    payments::PaymentMutations,
     reviews::ReviewMutations,
     boundary::BoundaryMutations,
     reports::ReportMutations,

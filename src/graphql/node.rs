@@ -5,7 +5,7 @@ use futures_util::future::try_join_all;
 
 use super::{args, context::ContextExt};
 use crate::{
-    db::ids::{
+    db::ids::{OrderId, 
         CategoryId, CityId, ProviderId, ProviderServiceId, ReportId, ReviewId, ServiceId, TypedId,
         UserId,
     },
@@ -13,7 +13,7 @@ use crate::{
     features::{
         catalog::graphql::{Category, City, Service},
         providers::graphql::{Provider, ProviderService},
-        reports::graphql::Report,
+        payments::graphql::Order, reports::graphql::Report,
         reviews::graphql::Review,
         users::graphql::User,
     },
@@ -29,6 +29,8 @@ use crate::{
 pub enum Node {
     /// A person.
     User(User),
+    /// An order.
+    Order(Order),
     /// A review.
     Review(Review),
     /// A report to staff.
@@ -88,6 +90,10 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             Some(id) => ProviderService::by_id(ctx, id)
                 .await?
                 .map(Node::ProviderService),
+            None => None,
+        },
+        OrderId::PREFIX => match args::maybe_id::<OrderId>(id) {
+            Some(order) => Order::by_id(ctx, order).await?.map(Node::Order),
             None => None,
         },
         _ => None,

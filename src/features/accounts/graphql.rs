@@ -13,6 +13,7 @@ use crate::{
         blocks::graphql::{self as blocks, UserBlock},
         providers::graphql::Provider,
         reports::graphql::{self as reports, Report},
+        payments::graphql::{self as payments, Order},
         users::{graphql::User, model as users},
     },
     graphql::{
@@ -112,6 +113,24 @@ impl Me {
     async fn provider(&self, ctx: &Context<'_>) -> Result<Option<Provider>> {
         let provider = ctx.loaders().providers_of_users.load(self.0.id).await?;
         Ok(provider.map(Provider))
+    }
+
+    /// The person's orders as a client, the newest first.
+    async fn orders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Order>> {
+        let args = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        payments::mine(ctx, args).await
     }
 
     /// The person's live sessions, the last used first.

@@ -10,11 +10,11 @@ use crate::{
         },
     },
     features::{
-        payments::loaders::PaymentLoaders,
         catalog::{
             loaders::{CategoryById, CityById, ServiceById},
             model::{Category, City, Service},
         },
+        payments::loaders::PaymentLoaders,
         providers::{
             loaders::{
                 CompletedOfProvider, PriceById, PricesOfProvider, ProviderById, ProviderOfUser,

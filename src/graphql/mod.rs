@@ -19,8 +19,8 @@ use crate::{
     config::Config,
     features::{
         accounts::graphql as accounts, blocks::graphql as blocks, boundary::graphql as boundary,
-        catalog::graphql as catalog, providers::graphql as providers, payments::graphql as payments, reports::graphql as reports,
-        reviews::graphql as reviews,
+        catalog::graphql as catalog, payments::graphql as payments,
+        providers::graphql as providers, reports::graphql as reports, reviews::graphql as reviews,
     },
 };
 use guard::Guarded;

@@ -5,15 +5,16 @@ use futures_util::future::try_join_all;
 
 use super::{args, context::ContextExt};
 use crate::{
-    db::ids::{OrderId, 
-        CategoryId, CityId, ProviderId, ProviderServiceId, ReportId, ReviewId, ServiceId, TypedId,
-        UserId,
+    db::ids::{
+        CategoryId, CityId, OrderId, ProviderId, ProviderServiceId, ReportId, ReviewId, ServiceId,
+        TypedId, UserId,
     },
     error::Result,
     features::{
         catalog::graphql::{Category, City, Service},
+        payments::graphql::Order,
         providers::graphql::{Provider, ProviderService},
-        payments::graphql::Order, reports::graphql::Report,
+        reports::graphql::Report,
         reviews::graphql::Review,
         users::graphql::User,
     },

@@ -15,5 +15,6 @@ pub mod sandbox;
 pub mod serve;
 pub mod tasks;
 pub mod telegram;
+pub mod webhook;
 
 pub use router::{Http, router, run};

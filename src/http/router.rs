@@ -20,7 +20,7 @@ use super::{
     request::around,
     serve::{Patience, serve},
     tasks::Tasks,
-    telegram,
+    telegram, webhook,
 };
 use crate::{
     app::App,
@@ -74,6 +74,7 @@ pub fn router(http: &Arc<Http>, more: Router<Arc<Http>>) -> Router {
         .route("/v1/auth/telegram", post(telegram::sign_in))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .merge(webhook::routes(&http.app))
         .merge(more);
     metrics::install();
     if http.app.config.metrics_addr.is_none() {

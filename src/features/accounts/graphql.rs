@@ -11,9 +11,9 @@ use crate::{
     error::Result,
     features::{
         blocks::graphql::{self as blocks, UserBlock},
+        payments::graphql::{self as payments, Order},
         providers::graphql::Provider,
         reports::graphql::{self as reports, Report},
-        payments::graphql::{self as payments, Order},
         users::{graphql::User, model as users},
     },
     graphql::{

@@ -112,7 +112,9 @@ impl Place {
         if !found.is_dir() || !is_ours(&found, &user) {
             return Err(PrivateError::Folder {
                 folder: home.to_owned(),
-                reason: "is not a folder that we made; remove it to begin anew".to_owned(),
+                reason: "was made by another account or is open to others: start this as that account, or remove \
+                         it to begin anew"
+                    .to_owned(),
             });
         }
         let data = home.join("data");

@@ -12,6 +12,7 @@ use crate::{
     entropy::Entropy,
     error::{Error, Result},
     integrations::{
+        media::MediaStore,
         payments::{
             NoGateway, PaymentGateway,
             sandbox::SandboxGateway,
@@ -45,6 +46,8 @@ pub struct App {
     pub sandbox: Option<SandboxGateway>,
     /// Checks the payment webhook's signatures.
     pub webhook_signature: Arc<StripeSignature>,
+    /// Uploaded files.
+    pub media: MediaStore,
 }
 
 impl App {
@@ -78,6 +81,7 @@ impl App {
         .map_err(Error::internal)?;
         let (payments, sandbox) = gateway(&config, &clock)?;
         let webhook_signature = StripeSignature::new(&config.stripe_webhook_secrets);
+        let media = MediaStore::local(&config.media_dir).map_err(Error::internal)?;
         Ok(Self {
             config: Arc::new(config),
             clock,
@@ -89,6 +93,7 @@ impl App {
             payments,
             sandbox,
             webhook_signature: Arc::new(webhook_signature),
+            media,
         })
     }
 

@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod boundary;
 pub mod catalog;
 pub mod idempotency;
+pub mod media;
 pub mod payments;
 pub mod providers;
 pub mod reports;

@@ -5,14 +5,18 @@ use crate::{
         Db,
         batch::{Loader, MaybeRow, Rows},
         ids::{
-            BookingId, CategoryId, CityId, ProviderId, ProviderServiceId, ReportId, ReviewId,
-            ServiceId, UserId,
+            BookingId, CategoryId, CityId, MediaId, ProviderId, ProviderMediaId, ProviderServiceId,
+            ReportId, ReviewId, ServiceId, UserId,
         },
     },
     features::{
         catalog::{
             loaders::{CategoryById, CityById, ServiceById},
             model::{Category, City, Service},
+        },
+        media::{
+            loaders::{MediaById, PortfolioItemById, PortfolioOfProvider},
+            model::{Media, PortfolioItem},
         },
         payments::loaders::PaymentLoaders,
         providers::{
@@ -45,6 +49,12 @@ pub struct Loaders {
     pub reviews_of_provider: Loader<ReviewsKey, ReviewPage, ReviewsOfProvider>,
     /// Reports by id.
     pub reports: Loader<ReportId, MaybeRow<Report>, ReportById>,
+    /// Pictures by id.
+    pub media: Loader<MediaId, MaybeRow<Media>, MediaById>,
+    /// Portfolio pictures by id.
+    pub portfolio_item: Loader<ProviderMediaId, MaybeRow<PortfolioItem>, PortfolioItemById>,
+    /// A provider's portfolio.
+    pub portfolios: Loader<ProviderId, Rows<PortfolioItem>, PortfolioOfProvider>,
     /// Categories by id.
     pub categories: Loader<CategoryId, MaybeRow<Category>, CategoryById>,
     /// Cities by id.
@@ -75,6 +85,9 @@ impl Loaders {
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),
             reviews_of_provider: Loader::new(ReviewsOfProvider(db.clone())),
             reports: Loader::new(ReportById(db.clone())),
+            media: Loader::new(MediaById(db.clone())),
+            portfolio_item: Loader::new(PortfolioItemById(db.clone())),
+            portfolios: Loader::new(PortfolioOfProvider(db.clone())),
             categories: Loader::new(CategoryById(db.clone())),
             cities: Loader::new(CityById(db.clone())),
             services: Loader::new(ServiceById(db.clone())),

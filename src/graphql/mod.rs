@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     features::{
         accounts::graphql as accounts, blocks::graphql as blocks, boundary::graphql as boundary,
-        catalog::graphql as catalog, payments::graphql as payments,
+        catalog::graphql as catalog, media::graphql as media, payments::graphql as payments,
         providers::graphql as providers, reports::graphql as reports, reviews::graphql as reviews,
     },
 };
@@ -49,6 +49,7 @@ pub struct Mutation(
     blocks::BlockMutations,
     catalog::CatalogMutations,
     providers::ProviderMutations,
+    media::MediaMutations,
 );
 
 /// The executable schema.

@@ -6,12 +6,13 @@ use futures_util::future::try_join_all;
 use super::{args, context::ContextExt};
 use crate::{
     db::ids::{
-        CategoryId, CityId, OrderId, ProviderId, ProviderServiceId, ReportId, ReviewId, ServiceId,
-        TypedId, UserId,
+        CategoryId, CityId, MediaId, OrderId, ProviderId, ProviderMediaId, ProviderServiceId,
+        ReportId, ReviewId, ServiceId, TypedId, UserId,
     },
     error::Result,
     features::{
         catalog::graphql::{Category, City, Service},
+        media::graphql::{Media, ProviderMedia},
         payments::graphql::Order,
         providers::graphql::{Provider, ProviderService},
         reports::graphql::Report,
@@ -32,6 +33,10 @@ pub enum Node {
     User(User),
     /// An order.
     Order(Order),
+    /// A public picture.
+    Media(Media),
+    /// A picture in a provider's portfolio.
+    ProviderMedia(ProviderMedia),
     /// A review.
     Review(Review),
     /// A report to staff.
@@ -61,6 +66,16 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
                 .load(user)
                 .await?
                 .map(|row| Node::User(User(row))),
+            None => None,
+        },
+        MediaId::PREFIX => match args::maybe_id(id) {
+            Some(id) => Media::by_id(ctx, id).await?.map(Node::Media),
+            None => None,
+        },
+        ProviderMediaId::PREFIX => match args::maybe_id(id) {
+            Some(id) => ProviderMedia::by_id(ctx, id)
+                .await?
+                .map(Node::ProviderMedia),
             None => None,
         },
         ReviewId::PREFIX => match args::maybe_id(id) {

@@ -6,6 +6,7 @@ pub mod graphiql;
 pub mod graphql;
 pub mod health;
 pub mod limits;
+pub mod media;
 pub mod metrics;
 pub mod problem;
 pub mod proxies;

@@ -15,7 +15,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use super::{
     graphql, health,
     limits::RateLimits,
-    metrics,
+    media, metrics,
     problem::Problem,
     request::around,
     serve::{Patience, serve},
@@ -75,6 +75,7 @@ pub fn router(http: &Arc<Http>, more: Router<Arc<Http>>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .merge(webhook::routes(&http.app))
+        .merge(media::routes())
         .merge(more);
     metrics::install();
     if http.app.config.metrics_addr.is_none() {

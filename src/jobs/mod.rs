@@ -19,7 +19,7 @@ use crate::{
     app::App,
     db::{Instant, ids::JobId},
     error::{Error, Result},
-    features::payments::jobs as payments,
+    features::{media::sweep as media, payments::jobs as payments},
     text_enum,
 };
 
@@ -28,6 +28,10 @@ text_enum! {
     pub enum Kind {
         /// Forgets idempotency keys after 24 h.
         ForgetIdempotencyKeys = "FORGET_IDEMPOTENCY_KEYS",
+        /// Forgets uploads that never came and pictures that nobody uses.
+        SweepMedia = "SWEEP_MEDIA",
+        /// Removes a forgotten picture's file (its UUID).
+        RemoveMediaFile = "REMOVE_MEDIA_FILE",
         /// Cancels the open bookings of a suspended provider (`providerId`).
         CancelBookingsOfProvider = "CANCEL_BOOKINGS_OF_PROVIDER",
         /// Brings a refund to the payment gateway.
@@ -44,6 +48,8 @@ impl Kind {
     pub fn sweep_every(self) -> Option<Duration> {
         match self {
             Self::ForgetIdempotencyKeys => Some(Duration::from_secs(3600)),
+            Self::SweepMedia => Some(Duration::from_secs(600)),
+            Self::RemoveMediaFile => None,
             Self::CancelBookingsOfProvider => None,
             Self::SweepPayments => Some(Duration::from_secs(60)),
             Self::CreateRefund | Self::FinishCheckout => None,
@@ -54,6 +60,8 @@ impl Kind {
 /// Does one job. `payload` is what [`enqueue`] was given.
 async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
     match kind {
+        Kind::SweepMedia => media::sweep(app).await,
+        Kind::RemoveMediaFile => media::remove_file(app, payload).await,
         // Stays in the queue until bookings can be cancelled here.
         Kind::CancelBookingsOfProvider => Err(Error::internal("bookings cannot be cancelled yet")),
         Kind::ForgetIdempotencyKeys => {

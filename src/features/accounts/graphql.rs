@@ -293,6 +293,8 @@ pub struct MeUpdateInput {
     pub language: MaybeUndefined<Language>,
     /// The city in which to look for services; null for none.
     pub city_id: MaybeUndefined<ID>,
+    /// An upload (`upl_…`) that was announced for AVATAR and sent within the last day; null takes the avatar off.
+    pub avatar_upload_id: MaybeUndefined<ID>,
 }
 
 /// Queries of accounts.
@@ -388,12 +390,14 @@ impl AccountMutations {
             username,
             language,
             city_id,
+            avatar_upload_id,
         } = input;
         let change = profile::Change {
             display_name: display_name.into(),
             username: username.into(),
             language: language.map_value(Into::into).into(),
             city_id: city_id.map_value(|id| args::maybe_id(&id)).into(),
+            avatar_upload_id: avatar_upload_id.map_value(|id| args::maybe_id(&id)).into(),
         };
         let updated =
             retry_conflict(|| profile::update(app, viewer, change.clone(), expected_version)).await;

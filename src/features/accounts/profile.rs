@@ -5,10 +5,14 @@ use serde_json::json;
 use crate::{
     app::App,
     auth::viewer::Viewer,
-    db::{Instant, ids::CityId},
+    db::{
+        Instant,
+        ids::{CityId, UploadId},
+    },
     error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
     features::{
         audit::{self, Entry},
+        media::{model::MediaPurpose, service as media},
         users::model::{self as users, Language, User},
     },
     patch::Patch,
@@ -26,6 +30,8 @@ pub struct Change {
     pub language: Patch<Language>,
     /// The city; `Set(None)` for an id that cannot be a city's.
     pub city_id: Patch<Option<CityId>>,
+    /// The upload that becomes the avatar; `Set(None)` for an id that cannot be an upload's.
+    pub avatar_upload_id: Patch<Option<UploadId>>,
 }
 
 /// Changes the viewer's own profile.
@@ -45,6 +51,7 @@ pub async fn update(
         username,
         language,
         city_id,
+        avatar_upload_id,
     } = change;
     let mut problems = Problems::new();
     let display_name = match display_name {
@@ -84,6 +91,15 @@ pub async fn update(
                 .into(),
         );
     }
+    let avatar_media_id = match avatar_upload_id {
+        Patch::Keep => before.avatar_media_id,
+        Patch::Clear => None,
+        Patch::Set(upload) => {
+            let (purpose, path) = (MediaPurpose::Avatar, "input.avatarUploadId");
+            let picture = media::uploaded(&mut tx, id, upload, purpose, path, now).await?;
+            Some(picture.id)
+        }
+    };
     let after = User {
         display_name: display_name.unwrap_or_else(|| before.display_name.clone()),
         username: username.unwrap_or_default().apply(before.username.clone()),
@@ -92,6 +108,7 @@ pub async fn update(
             _ => before.language,
         },
         city_id,
+        avatar_media_id,
         version: before.version + 1,
         updated_at: Instant(now),
         ..before.clone()
@@ -107,7 +124,13 @@ pub async fn update(
             Some("users_city_id_fkey") => Error::not_found("input.cityId"),
             _ => Error::from(error),
         })?;
-    let state = |user: &User| json!({ "displayName": user.display_name, "username": user.username, "language": user.language, "city": user.city_id });
+    if let Some(old) = before
+        .avatar_media_id
+        .filter(|old| after.avatar_media_id != Some(*old))
+    {
+        media::discard(&mut tx, app, old, now).await?;
+    }
+    let state = |user: &User| json!({ "displayName": user.display_name, "username": user.username, "language": user.language, "city": user.city_id, "avatar": user.avatar_media_id });
     let entry = Entry {
         action: "user.update",
         target: Some(("usr", id.0)),

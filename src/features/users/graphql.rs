@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ID, Object};
+use async_graphql::{Context, ID, Object};
 
 use super::model;
+use crate::{error::Result, features::media::graphql::Media, graphql::context::ContextExt};
 
 /// A person with an account, as everyone sees them.
 #[derive(Clone)]
@@ -20,5 +21,13 @@ impl User {
     /// The name that everyone sees, 1 to 100 characters.
     async fn display_name(&self) -> &str {
         &self.0.display_name
+    }
+
+    /// The avatar; null without one.
+    async fn avatar(&self, ctx: &Context<'_>) -> Result<Option<Media>> {
+        match self.0.avatar_media_id {
+            Some(id) => Ok(ctx.loaders().media.load(id).await?.map(Media)),
+            None => Ok(None),
+        }
     }
 }

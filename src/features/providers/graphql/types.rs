@@ -13,6 +13,7 @@ use crate::{
             graphql::{City, Service},
             model::ServiceStatus,
         },
+        media::graphql::{self as media, ProviderMedia},
         providers::model::{self, PricedService},
         reviews::graphql::{self as reviews, Review},
         users::graphql::User,
@@ -161,6 +162,11 @@ impl Provider {
     /// Figures.
     async fn stats(&self) -> ProviderStats {
         ProviderStats(self.0.clone())
+    }
+
+    /// The portfolio in its order, at most 30 pictures.
+    async fn media(&self, ctx: &Context<'_>) -> Result<Vec<ProviderMedia>> {
+        media::portfolio_of(ctx, self.0.id).await
     }
 
     /// The visible reviews, the newest first. A cursor may be used with another rating.

@@ -16,6 +16,7 @@ mod graphiql;
 mod http_graphql;
 mod http_surroundings;
 mod keyset_plans;
+mod media;
 mod private_postgres;
 mod providers;
 mod providers_search;

@@ -35,6 +35,11 @@ impl TestApp {
         let mut config = Config::development();
         config.database_url = Some(SecretString::from(database.url()));
         config.base_url = base_url.parse().unwrap();
+        config.media_dir = std::env::temp_dir().join(format!(
+            "companion-media-{}-{}",
+            std::process::id(),
+            listener.local_addr().unwrap().port()
+        ));
         change(&mut config);
         let start: Timestamp = START.parse().unwrap();
         let app = App::new(config, Clock::manual(start), Entropy::seeded(7)).unwrap();
@@ -85,5 +90,6 @@ impl TestApp {
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.server.abort();
+        let _ = std::fs::remove_dir_all(&self.app.config.media_dir);
     }
 }

@@ -20,26 +20,40 @@ async fn sign_in(app: &TestApp, id: i64, name: &str) -> Client {
         )
         .await;
     let payload = answer.payload("authTelegram");
-    let mut client = app.anonymous().with_token(payload["accessToken"].as_str().unwrap());
+    let mut client = app
+        .anonymous()
+        .with_token(payload["accessToken"].as_str().unwrap());
     client.user_id = payload["user"]["id"].as_str().unwrap().to_owned();
     client
 }
 
 async fn done(client: &Client, mutation: &str, query: &str, variables: Value) -> Value {
-    client.post(query, variables).await.payload(mutation).clone()
+    client
+        .post(query, variables)
+        .await
+        .payload(mutation)
+        .clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_sign_in_to_a_paid_completed_and_reviewed_booking() {
-    let app = TestApp::start_with(|config| config.telegram_bot_tokens = vec![SecretString::from(BOT)]).await;
+    let app =
+        TestApp::start_with(|config| config.telegram_bot_tokens = vec![SecretString::from(BOT)])
+            .await;
     let provider = sign_in(&app, 1, "Paula").await;
     let client = sign_in(&app, 2, "Carl").await;
     let staff = app.user_with_roles("Stella", &["USER", "ADMIN"]).await;
     let anyone = app.anonymous();
 
     let cities = anyone.query("{ cities { id slug } }").await;
-    let berlin = cities.data()["cities"].as_array().unwrap().iter().find(|city| city["slug"] == "berlin").unwrap();
-    let category = anyone.query("{ categories { id } }").await.data()["categories"][0]["id"].clone();
+    let berlin = cities.data()["cities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|city| city["slug"] == "berlin")
+        .unwrap();
+    let category =
+        anyone.query("{ categories { id } }").await.data()["categories"][0]["id"].clone();
     let service = done(
         &staff,
         "serviceCreate",
@@ -85,7 +99,11 @@ async fn from_sign_in_to_a_paid_completed_and_reviewed_booking() {
     )
     .await;
 
-    let policy = anyone.query("{ boundaryPolicy { version text } }").await.data()["boundaryPolicy"].clone();
+    let policy = anyone
+        .query("{ boundaryPolicy { version text } }")
+        .await
+        .data()["boundaryPolicy"]
+        .clone();
     done(
         &client,
         "boundaryAcknowledge",
@@ -143,19 +161,35 @@ async fn from_sign_in_to_a_paid_completed_and_reviewed_booking() {
     assert_eq!(shown.status(), 200);
     assert!(shown.text().await.unwrap().contains("City walk"));
     // The page's button posts a signed, Stripe-shaped event to the webhook.
-    let pressed = anyone.http().post(page).form(&[("action", "pay")]).send().await.unwrap();
-    assert!(pressed.status().is_success() || pressed.status().is_redirection(), "{}", pressed.status());
+    let pressed = anyone
+        .http()
+        .post(page)
+        .form(&[("action", "pay")])
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        pressed.status().is_success() || pressed.status().is_redirection(),
+        "{}",
+        pressed.status()
+    );
     let paid = client
         .post(
             "query($booking: ID!, $order: ID!) { booking(id: $booking) { state } order(id: $order) { state } }",
             json!({ "booking": booking, "order": order }),
         )
         .await;
-    assert_eq!(paid.data(), &json!({ "booking": { "state": "CONFIRMED" }, "order": { "state": "PAID" } }));
+    assert_eq!(
+        paid.data(),
+        &json!({ "booking": { "state": "CONFIRMED" }, "order": { "state": "PAID" } })
+    );
 
     // The access token is long expired at the end of the booking: sign in again, as a frontend would.
     app.app.clock.advance(SignedDuration::from_hours(22));
-    let (provider, client) = (sign_in(&app, 1, "Paula").await, sign_in(&app, 2, "Carl").await);
+    let (provider, client) = (
+        sign_in(&app, 1, "Paula").await,
+        sign_in(&app, 2, "Carl").await,
+    );
     let completed = done(
         &provider,
         "bookingComplete",

@@ -402,3 +402,30 @@ async fn the_cost_is_told_on_demand_and_unread_errors_are_few() {
     assert_eq!(text.code(), "BAD_REQUEST");
     assert!(!text.body.to_string().contains("::"), "{}", text.body);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_is_said_so() {
+    let app = TestApp::start_with(|config| {
+        let nowhere = "postgres://nobody@127.0.0.1:1/none?sslmode=disable";
+        config.database_url = Some(nowhere.to_owned().into());
+        config.timeouts.pool_wait = std::time::Duration::from_millis(300);
+    })
+    .await;
+    let id = "usr_01jd6xk5wvfz6bqkdzn6g5r3a1";
+    for accept in [JSON, GRAPHQL] {
+        let query = json!({ "query": "query($id: ID!) { __typename node(id: $id) { id } }", "variables": { "id": id } });
+        let down = post(&app, accept, query).await;
+        assert_eq!((down.status, down.code()), (503, "UNAVAILABLE"));
+        assert!(down.headers.contains_key("retry-after"));
+        let mutation = "mutation { authRefresh(refreshToken: \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\") { userErrors { code } } }";
+        let down = post(&app, accept, json!({ "query": mutation })).await;
+        assert_eq!(down.status, 200, "{:#}", down.body);
+        assert_eq!(down.body.get("data"), Some(&Value::Null));
+        assert_eq!(down.body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    }
+    let ready = send(&app, Method::GET, &[], "/health/ready", "").await;
+    assert_eq!(
+        (ready.status, &ready.body["missing"]),
+        (503, &json!(["database"]))
+    );
+}

@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod availabilities;
 pub mod blocks;
+pub mod bookings;
 pub mod boundary;
 pub mod catalog;
 pub mod idempotency;

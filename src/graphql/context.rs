@@ -18,7 +18,7 @@ pub struct RequestContext {
 impl RequestContext {
     /// For one request.
     pub fn new(app: App, viewer: Viewer) -> Self {
-        let loaders = Loaders::new(&app.db);
+        let loaders = Loaders::new(&app);
         Self {
             app,
             viewer,

@@ -1,8 +1,8 @@
 //! The set of loaders, made for each request.
 
 use crate::{
+    app::App,
     db::{
-        Db,
         batch::{Loader, MaybeRow, Rows},
         ids::{
             BookingId, CategoryId, CityId, MediaId, ProviderId, ProviderMediaId, ProviderServiceId,
@@ -10,6 +10,16 @@ use crate::{
         },
     },
     features::{
+        availabilities::{
+            loaders::{SlotsByProvider, WindowsByProvider, WindowsOf},
+            model::Availability,
+            service::{Slot, SlotsOf},
+            slots::Grid,
+        },
+        bookings::{
+            loaders::{BookingById, BookingEvents, LatestProposal},
+            model::{Booking, BookingEvent, BookingProposal},
+        },
         catalog::{
             loaders::{CategoryById, CityById, ServiceById},
             model::{Category, City, Service},
@@ -73,11 +83,23 @@ pub struct Loaders {
     pub completed_bookings: Loader<ProviderId, MaybeRow<CompletedBookings>, CompletedOfProvider>,
     /// A provider's visible reviews by rating.
     pub rating_counts: Loader<ProviderId, Rows<RatingCount>, RatingsOfProvider>,
+    /// The bookable windows of a provider between two instants.
+    pub windows: Loader<WindowsOf, Rows<Availability>, WindowsByProvider>,
+    /// The free slots of a provider for a service between two instants.
+    pub slots: Loader<SlotsOf, Rows<Slot>, SlotsByProvider>,
+    /// Bookings by id, whoever may see them: the reader checks.
+    pub bookings: Loader<BookingId, MaybeRow<Booking>, BookingById>,
+    /// The latest proposal of a booking.
+    pub proposals: Loader<BookingId, MaybeRow<BookingProposal>, LatestProposal>,
+    /// The history of a booking.
+    pub booking_events: Loader<BookingId, Rows<BookingEvent>, BookingEvents>,
 }
 
 impl Loaders {
     /// For one request.
-    pub fn new(db: &Db) -> Self {
+    pub fn new(app: &App) -> Self {
+        let db = &app.db;
+        let limit = app.config.limits.range_items;
         Self {
             users: Loader::new(UserById(db.clone())),
             payments: PaymentLoaders::new(db),
@@ -97,6 +119,19 @@ impl Loaders {
             prices: Loader::new(PricesOfProvider(db.clone())),
             completed_bookings: Loader::new(CompletedOfProvider(db.clone())),
             rating_counts: Loader::new(RatingsOfProvider(db.clone())),
+            windows: Loader::new(WindowsByProvider {
+                db: db.clone(),
+                limit,
+            }),
+            slots: Loader::new(SlotsByProvider {
+                db: db.clone(),
+                clock: app.clock.clone(),
+                grid: Grid::of(app),
+                limit,
+            }),
+            bookings: Loader::new(BookingById(db.clone())),
+            proposals: Loader::new(LatestProposal(db.clone())),
+            booking_events: Loader::new(BookingEvents(db.clone())),
         }
     }
 }

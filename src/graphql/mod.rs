@@ -18,7 +18,8 @@ use async_graphql::{EmptySubscription, MergedObject, Schema as AsyncSchema};
 use crate::{
     config::Config,
     features::{
-        accounts::graphql as accounts, blocks::graphql as blocks, boundary::graphql as boundary,
+        accounts::graphql as accounts, availabilities::graphql as availabilities,
+        blocks::graphql as blocks, bookings::graphql as bookings, boundary::graphql as boundary,
         catalog::graphql as catalog, media::graphql as media, payments::graphql as payments,
         providers::graphql as providers, reports::graphql as reports, reviews::graphql as reviews,
     },
@@ -36,6 +37,7 @@ pub struct Query(
     reports::ReportQueries,
     catalog::CatalogQueries,
     providers::ProviderQueries,
+    bookings::BookingQueries,
 );
 
 /// What can be done. Each field is one business action in one transaction.
@@ -50,6 +52,8 @@ pub struct Mutation(
     catalog::CatalogMutations,
     providers::ProviderMutations,
     media::MediaMutations,
+    availabilities::AvailabilityMutations,
+    bookings::BookingMutations,
 );
 
 /// The executable schema.

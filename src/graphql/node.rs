@@ -6,11 +6,12 @@ use futures_util::future::try_join_all;
 use super::{args, context::ContextExt};
 use crate::{
     db::ids::{
-        CategoryId, CityId, MediaId, OrderId, ProviderId, ProviderMediaId, ProviderServiceId,
-        ReportId, ReviewId, ServiceId, TypedId, UserId,
+        BookingId, CategoryId, CityId, MediaId, OrderId, ProviderId, ProviderMediaId,
+        ProviderServiceId, ReportId, ReviewId, ServiceId, TypedId, UserId,
     },
     error::Result,
     features::{
+        bookings::graphql::Booking,
         catalog::graphql::{Category, City, Service},
         media::graphql::{Media, ProviderMedia},
         payments::graphql::Order,
@@ -51,6 +52,8 @@ pub enum Node {
     Provider(Provider),
     /// A provider's price for a service.
     ProviderService(ProviderService),
+    /// A booking.
+    Booking(Booking),
 }
 
 /// The object of this id, as far as the viewer may see it.
@@ -110,6 +113,10 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         },
         OrderId::PREFIX => match args::maybe_id::<OrderId>(id) {
             Some(order) => Order::by_id(ctx, order).await?.map(Node::Order),
+            None => None,
+        },
+        BookingId::PREFIX => match args::maybe_id(id) {
+            Some(id) => Booking::by_id(ctx, id).await?.map(Node::Booking),
             None => None,
         },
         _ => None,

@@ -17,9 +17,12 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    db::{Instant, ids::JobId},
+    db::{
+        Instant,
+        ids::{JobId, TypedId},
+    },
     error::{Error, Result},
-    features::{media::sweep as media, payments::jobs as payments},
+    features::{bookings::service as bookings, media::sweep as media, payments::jobs as payments},
     text_enum,
 };
 
@@ -28,12 +31,18 @@ text_enum! {
     pub enum Kind {
         /// Forgets idempotency keys after 24 h.
         ForgetIdempotencyKeys = "FORGET_IDEMPOTENCY_KEYS",
+        /// Expires bookings and proposals past their deadline.
+        ExpireBookings = "EXPIRE_BOOKINGS",
+        /// Completes bookings 24 h after their end.
+        CompleteBookings = "COMPLETE_BOOKINGS",
+        /// Cancels what a suspended provider has ahead (`providerId`).
+        CancelBookingsOfProvider = "CANCEL_BOOKINGS_OF_PROVIDER",
+        /// Cancels what a suspended, deleted or erased person has ahead (`userId`).
+        CancelBookingsOfUser = "CANCEL_BOOKINGS_OF_USER",
         /// Forgets uploads that never came and pictures that nobody uses.
         SweepMedia = "SWEEP_MEDIA",
         /// Removes a forgotten picture's file (its UUID).
         RemoveMediaFile = "REMOVE_MEDIA_FILE",
-        /// Cancels the open bookings of a suspended provider (`providerId`).
-        CancelBookingsOfProvider = "CANCEL_BOOKINGS_OF_PROVIDER",
         /// Brings a refund to the payment gateway.
         CreateRefund = "CREATE_REFUND",
         /// Opens or ends a checkout session at the payment gateway.
@@ -48,9 +57,11 @@ impl Kind {
     pub fn sweep_every(self) -> Option<Duration> {
         match self {
             Self::ForgetIdempotencyKeys => Some(Duration::from_secs(3600)),
+            Self::ExpireBookings => Some(Duration::from_secs(15)),
+            Self::CompleteBookings => Some(Duration::from_secs(60)),
+            Self::CancelBookingsOfProvider | Self::CancelBookingsOfUser => None,
             Self::SweepMedia => Some(Duration::from_secs(600)),
             Self::RemoveMediaFile => None,
-            Self::CancelBookingsOfProvider => None,
             Self::SweepPayments => Some(Duration::from_secs(60)),
             Self::CreateRefund | Self::FinishCheckout => None,
         }
@@ -60,10 +71,16 @@ impl Kind {
 /// Does one job. `payload` is what [`enqueue`] was given.
 async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
     match kind {
+        Kind::ExpireBookings => bookings::expire_all(app).await,
+        Kind::CompleteBookings => bookings::complete_all(app).await,
+        Kind::CancelBookingsOfProvider => {
+            bookings::cancel_for_suspended_provider(app, id_in(payload, "providerId")?).await
+        }
+        Kind::CancelBookingsOfUser => {
+            bookings::cancel_for_suspended_user(app, id_in(payload, "userId")?).await
+        }
         Kind::SweepMedia => media::sweep(app).await,
         Kind::RemoveMediaFile => media::remove_file(app, payload).await,
-        // Stays in the queue until bookings can be cancelled here.
-        Kind::CancelBookingsOfProvider => Err(Error::internal("bookings cannot be cancelled yet")),
         Kind::ForgetIdempotencyKeys => {
             let now = app.clock.now();
             crate::features::idempotency::forget_old(&mut *app.db.conn().await?, now).await?;
@@ -73,6 +90,15 @@ async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
         Kind::FinishCheckout => payments::finish_checkout(app, payload).await,
         Kind::SweepPayments => payments::sweep(app).await,
     }
+}
+
+/// The typed id under this name in a job's payload.
+fn id_in<T: TypedId>(payload: &serde_json::Value, name: &str) -> Result<T> {
+    payload
+        .get(name)
+        .and_then(serde_json::Value::as_str)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| Error::internal(format!("a job without {name}")))
 }
 
 /// Enqueues a job in the caller's transaction, to run at `run_at`.

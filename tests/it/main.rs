@@ -9,7 +9,11 @@
 
 mod access;
 mod accounts;
+mod availabilities;
 mod blocks;
+mod bookings;
+mod bookings_parallel;
+mod bookings_time;
 mod boundary;
 mod catalog;
 mod graphiql;

@@ -11,6 +11,7 @@ use crate::{
     error::Result,
     features::{
         blocks::graphql::{self as blocks, UserBlock},
+        bookings::graphql::{Booking, BookingsOfFilter, bookings_of_client},
         payments::graphql::{self as payments, Order},
         providers::graphql::Provider,
         reports::graphql::{self as reports, Report},
@@ -124,13 +125,33 @@ impl Me {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Order>> {
-        let args = PageArgs {
+        let page = PageArgs {
             first,
             after,
             last,
             before,
         };
-        payments::mine(ctx, args).await
+        payments::mine(ctx, page).await
+    }
+
+    /// What the person booked, the latest start first.
+    #[expect(clippy::too_many_arguments, reason = "a connection's arguments")]
+    async fn bookings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which ones; all without.")] filter: Option<BookingsOfFilter>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Connection<Booking>> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        bookings_of_client(ctx, self.0.id, filter, page).await
     }
 
     /// The person's live sessions, the last used first.

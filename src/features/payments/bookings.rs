@@ -10,9 +10,12 @@ use super::{
 };
 use crate::{
     app::App,
-    db::{Instant, ids::BookingId},
+    db::{Instant, Transaction, ids::BookingId},
     error::{Error, Result},
-    features::audit::Entry,
+    features::{
+        audit::Entry,
+        bookings::service::{self as bookings, PaidOutcome},
+    },
     jobs::{self, Kind},
     money::Money,
 };
@@ -30,13 +33,16 @@ pub enum Kept {
 
 /// Tells a booking that it is paid. User, provider, booking and order are locked.
 pub(super) async fn paid(
-    tx: &mut AsyncPgConnection,
+    tx: &mut Transaction,
     app: &App,
     booking: BookingId,
     now: Timestamp,
 ) -> Result<Kept> {
-    let _ = (tx, app, booking, now);
-    Ok(Kept::No)
+    Ok(match bookings::confirm_paid(tx, app, booking, now).await? {
+        PaidOutcome::Confirmed => Kept::Yes,
+        // Another order's payment did it, or the time is gone.
+        PaidOutcome::AlreadyPaid | PaidOutcome::RefundInFull => Kept::No,
+    })
 }
 
 /// Closes the unpaid order of a booking that expired (`OrderState::Expired`) or was cancelled

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    db::{Instant, ids::OrderId},
+    db::{Instant, Transaction, ids::OrderId},
     error::{Error, Result},
     features::users::model as users,
     integrations::payments::webhook_event::{EventKind, WebhookEvent},
@@ -72,7 +72,7 @@ pub async fn receive(
 
 /// Computes the order anew; a payment that is new confirms the booking or goes back.
 async fn apply(
-    tx: &mut AsyncPgConnection,
+    tx: &mut Transaction,
     app: &App,
     order: &mut Order,
     tied: usize,

@@ -11,6 +11,7 @@ mod client;
 pub mod cluster;
 pub mod fake_stripe;
 mod make;
+pub mod market;
 
 pub use app::TestApp;
 pub use client::{Answer, Client};

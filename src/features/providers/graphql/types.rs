@@ -9,6 +9,8 @@ use crate::{
     db::ids::{ProviderId, ProviderServiceId},
     error::{Error, Result},
     features::{
+        availabilities::graphql::{self as availabilities, Availability, Slot},
+        bookings::graphql::{Booking, BookingsOfFilter, bookings_of_provider},
         catalog::{
             graphql::{City, Service},
             model::ServiceStatus,
@@ -157,6 +159,55 @@ impl Provider {
     /// How many visible reviews there are.
     async fn rating_count(&self) -> i32 {
         self.0.rating_count
+    }
+
+    /// The bookable windows that overlap `[from, to)`, by start, at most 500. `BAD_REQUEST` when the range is empty or
+    /// longer than 31 days.
+    async fn availabilities(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Windows that end after this.")] from: DateTime,
+        #[graphql(desc = "Windows that start before this.")] to: DateTime,
+    ) -> Result<Vec<Availability>> {
+        availabilities::windows_of(ctx, self.0.id, from, to).await
+    }
+
+    /// The free times for a service that start in `[from, to)`, by start, at most 500: what `bookingCreate` accepts.
+    /// None for a service that is not offered. `BAD_REQUEST` when the range is empty or longer than 31 days.
+    async fn slots(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The service (`srv_…`), whose price says how long a slot is.")]
+        service_id: ID,
+        #[graphql(desc = "Slots that start at or after this.")] from: DateTime,
+        #[graphql(desc = "Slots that start before this.")] to: DateTime,
+    ) -> Result<Vec<Slot>> {
+        availabilities::slots_of(ctx, self.0.id, &service_id, from, to).await
+    }
+
+    /// What the provider is booked for, the latest start first; for the owner and staff with `bookings:read`, null for
+    /// others.
+    #[expect(clippy::too_many_arguments, reason = "a connection's arguments")]
+    async fn bookings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which ones; all without.")] filter: Option<BookingsOfFilter>,
+        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
+        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
+        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
+    ) -> Result<Option<Connection<Booking>>> {
+        if !self.0.is_owned_by(ctx.viewer()) && !ctx.viewer().may("bookings:read") {
+            return Ok(None);
+        }
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let bookings = bookings_of_provider(ctx, self.0.id, filter, page).await?;
+        Ok(Some(bookings))
     }
 
     /// Figures.

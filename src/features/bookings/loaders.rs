@@ -1,0 +1,19 @@
+//! Loaders of bookings and what hangs on them.
+
+use super::model::{self, Booking, BookingEvent, BookingProposal};
+use crate::{db::ids::BookingId, row_loader, rows_loader};
+
+row_loader! {
+    /// A booking by id, whoever may see it: the resolver checks.
+    BookingById: BookingId => Booking, model::by_ids, |booking| booking.id
+}
+
+row_loader! {
+    /// The latest proposal of a booking.
+    LatestProposal: BookingId => BookingProposal, model::latest_proposals, |proposal| proposal.booking_id
+}
+
+rows_loader! {
+    /// The history of a booking.
+    BookingEvents: BookingId => BookingEvent, model::events_of, |event| event.booking_id
+}

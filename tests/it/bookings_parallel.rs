@@ -1,0 +1,146 @@
+//! What holds with real parallel connections.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::support::market::{CREATE, Market, act};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_who_ask_for_one_time_exactly_one_gets_it() {
+    let market = Market::open().await;
+    let mut clients = Vec::new();
+    for index in 0..50 {
+        clients.push(market.app.client(&format!("Client {index}")).await);
+    }
+    let answers = join_all(
+        clients
+            .iter()
+            .map(|client| market.ask(client, market.at(0))),
+    )
+    .await;
+    let won = answers
+        .iter()
+        .filter(|answer| answer.data()["bookingCreate"]["booking"].is_object());
+    assert_eq!(won.count(), 1);
+    let lost = answers
+        .iter()
+        .filter(|answer| answer.user_error_codes("bookingCreate") == ["SLOT_TAKEN"]);
+    assert_eq!(lost.count(), 49);
+    assert_eq!(market.app.count("bookings").await, 1);
+    assert_eq!(market.app.count("held_times").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepting_against_cancelling_has_one_winner() {
+    let market = Market::open().await;
+    let cancel = "input: {}, idempotencyKey: \"c\"";
+    let (mut accepted, mut cancelled) = (0, 0);
+    for round in 0..20 {
+        let other = market.app.client(&format!("Client {round}")).await;
+        let asked = market.ask(&other, market.at(0)).await;
+        let id = asked.payload("bookingCreate")["booking"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        // With the version that both have read, so that a cancellation cannot come after the acceptance.
+        let version = "expectedVersion: 1";
+        let cancelling = format!("{cancel}, {version}");
+        let (yes, no) = tokio::join!(
+            act(&market.provider, "Accept", &id, version),
+            act(&other, "Cancel", &id, &cancelling)
+        );
+        let yes_won = yes.data()["bookingAccept"]["booking"].is_object();
+        let no_won = no.data()["bookingCancel"]["booking"].is_object();
+        assert!(yes_won != no_won, "{:#} {:#}", yes.body, no.body);
+        if yes_won {
+            accepted += 1;
+            assert_eq!(no.user_error_codes("bookingCancel"), ["CONFLICT"]);
+            let again = act(&other, "Cancel", &id, "input: {}, idempotencyKey: \"d\"").await;
+            again.payload("bookingCancel");
+        } else {
+            cancelled += 1;
+            assert_eq!(market.state(&id).await, "CANCELLED");
+        }
+    }
+    assert_eq!(accepted + cancelled, 20);
+    assert_eq!(market.app.count("held_times").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_twice_at_once_books_once() {
+    let market = Market::open().await;
+    let variables = json!({ "input": market.wish(market.at(0)), "key": "same" });
+    let asks = (0..8).map(|_| market.client.post(CREATE, variables.clone()));
+    let answers = join_all(asks).await;
+    for answer in &answers {
+        assert_eq!(
+            answer.payload("bookingCreate"),
+            answers[0].payload("bookingCreate")
+        );
+    }
+    assert_eq!(market.app.count("bookings").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_cannot_be_with_two_providers_at_once() {
+    let market = Market::open().await;
+    let pavel = market.app.user("Pavel").await;
+    let profile = market.app.provider_row(&pavel, "STRICT").await;
+    market
+        .app
+        .price_row(&profile, &market.service_id, 100, 60)
+        .await;
+    market
+        .app
+        .window_row(&profile, market.opens, market.at(480))
+        .await;
+    for round in 0..10 {
+        let start = market.at(round * 45);
+        let elsewhere =
+            json!({ "providerId": profile, "serviceId": market.service_id, "startsAt": start });
+        let client = market.app.client(&format!("Client {round}")).await;
+        market.app.sql("DELETE FROM held_times").await;
+        let (here, there) = tokio::join!(
+            market.ask(&client, start),
+            client.post(CREATE, json!({ "input": elsewhere, "key": "there" }))
+        );
+        let mut codes = here.user_error_codes("bookingCreate");
+        codes.extend(there.user_error_codes("bookingCreate"));
+        assert_eq!(
+            codes,
+            ["OVERLAPS_OWN_BOOKING"],
+            "{:#} {:#}",
+            here.body,
+            there.body
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn moving_against_asking_has_one_winner() {
+    let market = Market::open_with("FLEXIBLE", 0).await;
+    for round in 0..10 {
+        let mover = market.app.client(&format!("Mover {round}")).await;
+        let asker = market.app.client(&format!("Asker {round}")).await;
+        market.app.sql("DELETE FROM held_times").await;
+        let asked = market.ask(&mover, market.at(0)).await;
+        let id = asked.payload("bookingCreate")["booking"]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        act(&market.provider, "Accept", &id, "")
+            .await
+            .payload("bookingAccept");
+        let to = format!(
+            "input: {{ startsAt: \"{}\" }}, idempotencyKey: \"m\"",
+            market.at(120)
+        );
+        let (moved, booked) = tokio::join!(
+            act(&mover, "Reschedule", &id, &to),
+            market.ask(&asker, market.at(150))
+        );
+        let mut codes = moved.user_error_codes("bookingReschedule");
+        codes.extend(booked.user_error_codes("bookingCreate"));
+        assert_eq!(codes, ["SLOT_TAKEN"], "{:#} {:#}", moved.body, booked.body);
+    }
+}

@@ -1,22 +1,14 @@
 //! Builders: providers, services, prices, windows and boundary rules, as rows.
 
-use diesel::{QueryableByName, sql_query, sql_types::BigInt};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use companion::db::ids::{
-    AvailabilityId, CityId, ProviderId, ProviderServiceId, ServiceId, TypedId, UserId,
+    AvailabilityId, ProviderId, ProviderServiceId, ServiceId, TypedId, UserId,
 };
 
 use super::{Answer, Client, TestApp};
-
-#[derive(QueryableByName)]
-struct Counted {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
-}
 
 /// The UUID of a typed id, for SQL.
 pub fn uuid<T: TypedId>(id: &str) -> Uuid
@@ -27,19 +19,9 @@ where
 }
 
 impl TestApp {
-    /// Runs statements as the test's own.
-    pub async fn sql(&self, sql: &str) {
-        self.conn().await.batch_execute(sql).await.unwrap();
-    }
-
     /// What `SELECT count(*) FROM …` answers.
     pub async fn count(&self, from: &str) -> i64 {
-        let sql = format!("SELECT count(*) AS count FROM {from}");
-        let counted: Counted = sql_query(sql)
-            .get_result(&mut self.conn().await)
-            .await
-            .unwrap();
-        counted.count
+        self.number(&format!("SELECT count(*) FROM {from}")).await
     }
 
     fn new_uuid(&self) -> Uuid {
@@ -60,19 +42,13 @@ impl TestApp {
 
     /// An approved profile of this person; answers its id.
     pub async fn provider_row(&self, owner: &Client, policy: &str) -> String {
-        let (id, city, now) = (self.new_uuid(), self.new_uuid(), self.now());
-        let user = uuid::<UserId>(&owner.user_id);
+        let id = self.make_provider(owner).await;
         self.sql(&format!(
-            "INSERT INTO cities VALUES ('{city}', '{}', 'Testville', 'DE', 'Europe/Berlin');
-             INSERT INTO providers (id, user_id, status, display_name, headline, bio, city_id, time_zone,
-                 cancellation_policy, applied_at, version, created_at, updated_at)
-             VALUES ('{id}', '{user}', 'APPROVED', 'Provider', '', '', '{city}', 'Europe/Berlin', '{policy}',
-                 '{now}', 1, '{now}', '{now}')",
-            city.simple()
+            "UPDATE providers SET cancellation_policy = '{policy}' WHERE id = '{}'",
+            id.0
         ))
         .await;
-        let _ = CityId(city);
-        ProviderId(id).to_string()
+        id.to_string()
     }
 
     /// A provider's price for a service, in euro cents.

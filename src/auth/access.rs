@@ -125,6 +125,11 @@ impl AccessCache {
         Ok(Some(signed_in))
     }
 
+    /// Waits until the database's messages arrive, from when on nothing is asked twice.
+    pub async fn ready(&self) {
+        self.listener.freshness().wait().await;
+    }
+
     /// Drops what is known of a session that this copy has just ended, before the database's message arrives.
     pub fn forget_session(&self, session: SessionId) {
         self.sessions.invalidate(&session);

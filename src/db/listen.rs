@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
 use tokio_postgres::AsyncMessage;
 
 /// How often the heartbeat asks; a third of the second that rule 17 allows.
@@ -20,6 +23,7 @@ const HEARTBEAT: Duration = Duration::from_millis(300);
 pub struct Freshness {
     origin: Instant,
     heard_at: Arc<AtomicU64>,
+    heard: Arc<Notify>,
 }
 
 impl Freshness {
@@ -28,12 +32,25 @@ impl Freshness {
         Self {
             origin: Instant::now(),
             heard_at: Arc::new(AtomicU64::new(u64::MAX)),
+            heard: Arc::default(),
         }
     }
 
     fn mark(&self, at: Instant) {
         let millis = u64::try_from((at - self.origin).as_millis()).unwrap_or(u64::MAX);
         self.heard_at.store(millis, Relaxed);
+        self.heard.notify_waiters();
+    }
+
+    /// Waits until the database is heard.
+    pub async fn wait(&self) {
+        loop {
+            let heard = self.heard.notified();
+            if self.is_fresh() {
+                return;
+            }
+            heard.await;
+        }
     }
 
     /// Whether everything committed more than a second ago has arrived here.

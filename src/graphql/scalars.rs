@@ -5,13 +5,16 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 use jiff::Timestamp;
 
 /// A point in time: RFC 3339, years 2000 to 2100, any offset in, UTC out (`2026-11-21T13:00:00Z`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, async_graphql::Description)]
 pub struct DateTime(pub Timestamp);
 
 const EARLIEST: &str = "2000-01-01T00:00:00Z";
 const LATEST: &str = "2101-01-01T00:00:00Z";
 
-#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+#[Scalar(
+    use_type_description = true,
+    specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339"
+)]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let Value::String(text) = &value else {
@@ -26,7 +29,7 @@ impl ScalarType for DateTime {
     }
 
     fn is_valid(value: &Value) -> bool {
-        matches!(value, Value::String(_))
+        matches!(value, Value::String(text) if strict_rfc3339(text).is_some())
     }
 
     fn to_value(&self) -> Value {
@@ -69,12 +72,12 @@ fn strict_rfc3339(text: &str) -> Option<Timestamp> {
 }
 
 /// An integer within ±(2^53 − 1), which JSON numbers carry exactly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, async_graphql::Description)]
 pub struct Int64(pub i64);
 
 const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
-#[Scalar]
+#[Scalar(use_type_description = true)]
 impl ScalarType for Int64 {
     fn parse(value: Value) -> InputValueResult<Self> {
         match &value {
@@ -91,7 +94,7 @@ impl ScalarType for Int64 {
     }
 
     fn is_valid(value: &Value) -> bool {
-        matches!(value, Value::Number(number) if number.is_i64() || number.is_u64())
+        matches!(value, Value::Number(number) if number.as_i64().is_some_and(|integer| integer.unsigned_abs() <= MAX_SAFE_INTEGER.unsigned_abs()))
     }
 
     fn to_value(&self) -> Value {
@@ -102,10 +105,10 @@ impl ScalarType for Int64 {
 macro_rules! typed_text {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, async_graphql::Description)]
         pub struct $name(pub String);
 
-        #[Scalar]
+        #[Scalar(use_type_description = true)]
         impl ScalarType for $name {
             fn parse(value: Value) -> InputValueResult<Self> {
                 match value {

@@ -139,6 +139,7 @@ async fn from_application_to_approval() {
         json!({ "nodes": [{ "id": id }], "totalCount": 1 })
     );
     approve(&staff, id).await;
+    let mia = app.sign_in(mia.user_id.parse().unwrap()).await;
     let answer = mia
         .query("{ me { provider { id status bio reviewedAt } } }")
         .await;
@@ -146,7 +147,10 @@ async fn from_application_to_approval() {
         answer.data()["me"]["provider"],
         json!({ "id": id, "status": "APPROVED", "bio": "a\nb", "reviewedAt": app.now().to_string() })
     );
-    assert_eq!(answer.statements, 2, "the person, the profile");
+    assert_eq!(
+        answer.statements, 3,
+        "a new session's rights, the person, the profile"
+    );
     let twice = staff
         .post(
             REVIEW,

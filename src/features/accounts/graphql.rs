@@ -40,9 +40,10 @@ pub enum Language {
 }
 
 /// The signed-in person: what is theirs alone.
+#[derive(async_graphql::Description)]
 pub struct Me(pub Arc<users::User>);
 
-#[Object]
+#[Object(use_type_description)]
 impl Me {
     /// Identity (`usr_…`), the same as of `user`.
     async fn id(&self) -> ID {
@@ -187,13 +188,13 @@ impl Me {
 }
 
 /// A sign-in on a device.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Session {
     row: Arc<model::Session>,
     current: bool,
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Session {
     /// Identity (`ses_…`).
     async fn id(&self) -> ID {

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// That you block a person: neither of you can book the other. They are not told.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct UserBlock(pub Arc<model::UserBlock>);
 
-#[Object]
+#[Object(use_type_description)]
 impl UserBlock {
     /// Whom you block.
     async fn user(&self, ctx: &Context<'_>) -> Result<User> {

@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// A version of the boundary rules: what everyone agrees to before they book.
+#[derive(async_graphql::Description)]
 pub struct BoundaryPolicy(pub Seen);
 
-#[Object]
+#[Object(use_type_description)]
 impl BoundaryPolicy {
     /// 1, 2, 3, …; pass it to `boundaryAcknowledge`. A booking freezes the one in force.
     async fn version(&self) -> i32 {

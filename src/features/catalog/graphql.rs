@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A kind of services.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Category(pub Arc<model::Category>);
 
 impl Category {
@@ -33,7 +33,7 @@ impl Category {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Category {
     /// Identity (`cat_…`).
     pub async fn id(&self) -> ID {
@@ -52,7 +52,7 @@ impl Category {
 }
 
 /// A city in which providers work.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct City(pub Arc<model::City>);
 
 impl City {
@@ -62,7 +62,7 @@ impl City {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl City {
     /// Identity (`cty_…`).
     pub async fn id(&self) -> ID {
@@ -101,7 +101,7 @@ pub enum ServiceStatus {
 }
 
 /// Something that providers offer and clients book.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Service(pub Arc<model::Service>);
 
 impl Service {
@@ -111,7 +111,7 @@ impl Service {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Service {
     /// Identity (`srv_…`).
     pub async fn id(&self) -> ID {

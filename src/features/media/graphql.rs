@@ -35,7 +35,7 @@ pub enum MediaPurpose {
 }
 
 /// A public picture; it never changes under its id.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Media(pub Arc<model::Media>);
 
 impl Media {
@@ -45,7 +45,7 @@ impl Media {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Media {
     /// Identity (`med_…`).
     pub async fn id(&self) -> ID {
@@ -88,7 +88,7 @@ fn link(config: &Config, id: MediaId) -> String {
 }
 
 /// A picture in a provider's portfolio.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct ProviderMedia(pub Arc<PortfolioItem>);
 
 impl ProviderMedia {
@@ -102,7 +102,7 @@ impl ProviderMedia {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl ProviderMedia {
     /// Identity (`pmd_…`).
     pub async fn id(&self) -> ID {
@@ -136,9 +136,10 @@ pub async fn portfolio_of(ctx: &Context<'_>, provider: ProviderId) -> Result<Vec
 
 /// An announced upload. Send the file's bytes to `url` with PUT: 201 when it is kept, 413 and 415 for what is too large or
 /// no picture, 410 when the address was used or its time is over.
+#[derive(async_graphql::Description)]
 pub struct MediaUpload(service::Announced);
 
-#[Object]
+#[Object(use_type_description)]
 impl MediaUpload {
     /// Identity (`upl_…`); name it where the picture is to be used, within a day.
     async fn id(&self) -> ID {

@@ -96,7 +96,7 @@ pub enum RefundCause {
 }
 
 /// What a client owes or has paid for a booking. Its client, the provider and staff with `orders:read` see it.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Order(pub Arc<model::Order>);
 
 impl Order {
@@ -132,7 +132,7 @@ impl Order {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Order {
     /// Identity (`ord_…`).
     pub async fn id(&self) -> ID {
@@ -239,13 +239,13 @@ pub struct OrderLine {
 }
 
 /// A session at the payment service in which a client pays an order.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Checkout {
     row: Arc<model::checkouts::Checkout>,
     order: Arc<model::Order>,
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Checkout {
     /// Identity (`chk_…`).
     async fn id(&self) -> ID {
@@ -280,13 +280,13 @@ impl Checkout {
 }
 
 /// Money that goes back to the client.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Refund {
     row: Arc<model::refunds::Refund>,
     order: Arc<model::Order>,
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Refund {
     /// Identity (`ref_…`).
     async fn id(&self) -> ID {

@@ -51,7 +51,7 @@ pub enum ReportState {
 }
 
 /// What somebody told staff about a person, a booking or a review. Its reporter sees it, and staff with `reports:read`.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Report(pub Arc<model::Report>);
 
 impl Report {
@@ -62,7 +62,7 @@ impl Report {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Report {
     /// Identity (`rep_…`).
     pub async fn id(&self) -> ID {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What a client says of a provider after a booking.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Review(pub Arc<model::Review>);
 
 impl Review {
@@ -35,7 +35,7 @@ impl Review {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Review {
     /// Identity (`rev_…`).
     pub async fn id(&self) -> ID {

@@ -8,10 +8,10 @@ use super::model;
 use crate::{error::Result, features::media::graphql::Media, graphql::context::ContextExt};
 
 /// A person with an account, as everyone sees them.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct User(pub Arc<model::User>);
 
-#[Object]
+#[Object(use_type_description)]
 impl User {
     /// Identity (`usr_…`).
     pub async fn id(&self) -> ID {

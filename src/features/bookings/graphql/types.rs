@@ -111,7 +111,7 @@ pub enum BookingProposalState {
 }
 
 /// A booking of a provider's time by a client. It shows to both of them and to staff.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Booking(pub Arc<model::Booking>);
 
 impl Booking {
@@ -127,7 +127,7 @@ impl Booking {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Booking {
     /// Identity (`bkg_…`).
     pub async fn id(&self) -> ID {

@@ -57,7 +57,7 @@ pub enum CancellationPolicy {
 }
 
 /// A person who offers services.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct Provider(pub Arc<model::Provider>);
 
 impl Provider {
@@ -73,7 +73,7 @@ impl Provider {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Provider {
     /// Identity (`prv_…`).
     pub async fn id(&self) -> ID {
@@ -284,7 +284,7 @@ fn average(row: &model::Provider) -> Option<f64> {
 }
 
 /// A provider's price and duration for a service.
-#[derive(Clone)]
+#[derive(async_graphql::Description, Clone)]
 pub struct ProviderService(pub Arc<PricedService>);
 
 impl ProviderService {
@@ -301,7 +301,7 @@ impl ProviderService {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl ProviderService {
     /// Identity (`psv_…`).
     pub async fn id(&self) -> ID {
@@ -335,9 +335,10 @@ impl ProviderService {
 }
 
 /// Figures of a provider.
+#[derive(async_graphql::Description)]
 pub struct ProviderStats(Arc<model::Provider>);
 
-#[Object]
+#[Object(use_type_description)]
 impl ProviderStats {
     /// How many bookings were completed.
     async fn completed_bookings(&self, ctx: &Context<'_>) -> Result<i32> {

@@ -103,12 +103,12 @@ impl ScalarType for Int64 {
 }
 
 macro_rules! typed_text {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, async_graphql::Description)]
         pub struct $name(pub String);
 
-        #[Scalar(use_type_description = true)]
+        #[Scalar(use_type_description = true, name = $text)]
         impl ScalarType for $name {
             fn parse(value: Value) -> InputValueResult<Self> {
                 match value {
@@ -130,13 +130,13 @@ macro_rules! typed_text {
 
 typed_text! {
     /// An ISO 4217 currency code in capitals, e.g. `EUR`.
-    CurrencyCode;
+    CurrencyCode = "CurrencyCode";
     /// An e-mail address.
-    EmailAddress;
+    EmailAddress = "EmailAddress";
     /// An absolute `http` or `https` URL.
-    URL;
+    URL = "URL";
     /// An IANA time zone, e.g. `Europe/Berlin`.
-    TimeZone;
+    TimeZone = "TimeZone";
 }
 
 #[cfg(test)]

@@ -182,7 +182,10 @@ async fn methods_content_types_and_sizes_are_refused_in_both_media_types() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_token_is_refused_but_not_where_it_could_be_renewed() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(|config| {
+        config.access_token_ttl = std::time::Duration::from_secs(30 * 60);
+    })
+    .await;
     let mia = app.user("Mia").await;
     let token = mia.token().unwrap();
     let ask = async |authorization: &str, query: &str| {

@@ -37,9 +37,11 @@ async fn done(client: &Client, mutation: &str, query: &str, variables: Value) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_sign_in_to_a_paid_completed_and_reviewed_booking() {
-    let app =
-        TestApp::start_with(|config| config.telegram_bot_tokens = vec![SecretString::from(BOT)])
-            .await;
+    let app = TestApp::start_with(|config| {
+        config.telegram_bot_tokens = vec![SecretString::from(BOT)];
+        config.return_origins = vec![config.base_url.origin()];
+    })
+    .await;
     let provider = sign_in(&app, 1, "Paula").await;
     let client = sign_in(&app, 2, "Carl").await;
     let staff = app.user_with_roles("Stella", &["USER", "ADMIN"]).await;

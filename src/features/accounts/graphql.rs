@@ -136,7 +136,6 @@ impl Me {
     }
 
     /// What the person booked, the latest start first.
-    #[expect(clippy::too_many_arguments, reason = "a connection's arguments")]
     async fn bookings(
         &self,
         ctx: &Context<'_>,

@@ -423,7 +423,6 @@ impl PaymentQueries {
     }
 
     /// Orders of everyone, the newest first.
-    #[expect(clippy::too_many_arguments, reason = "they are the field's arguments")]
     async fn orders(
         &self,
         ctx: &Context<'_>,

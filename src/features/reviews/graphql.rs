@@ -122,7 +122,6 @@ pub struct ReviewQueries;
 impl ReviewQueries {
     /// The visible reviews of a provider, the newest first; none of a provider whom you may not know of. A cursor may be
     /// used with another rating.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn reviews(
         &self,
         ctx: &Context<'_>,

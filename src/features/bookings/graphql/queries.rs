@@ -82,7 +82,6 @@ impl BookingQueries {
     }
 
     /// Finds bookings, the latest request first. An id that is none finds nothing.
-    #[expect(clippy::too_many_arguments, reason = "a connection's arguments")]
     async fn bookings(
         &self,
         ctx: &Context<'_>,

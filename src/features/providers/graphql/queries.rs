@@ -22,7 +22,6 @@ pub struct ProviderQueries;
 #[Object]
 impl ProviderQueries {
     /// Approved providers. A cursor belongs to its `sort` and may be used with another filter.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn providers(
         &self,
         ctx: &Context<'_>,
@@ -64,7 +63,6 @@ impl ProviderQueries {
     }
 
     /// Profiles in a state, who applied first comes first. Nothing sorts as null.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn provider_applications(
         &self,
         ctx: &Context<'_>,

@@ -187,7 +187,6 @@ impl Provider {
 
     /// What the provider is booked for, the latest start first; for the owner and staff with `bookings:read`, null for
     /// others.
-    #[expect(clippy::too_many_arguments, reason = "a connection's arguments")]
     async fn bookings(
         &self,
         ctx: &Context<'_>,
@@ -221,7 +220,6 @@ impl Provider {
     }
 
     /// The visible reviews, the newest first. A cursor may be used with another rating.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn reviews(
         &self,
         ctx: &Context<'_>,

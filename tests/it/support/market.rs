@@ -11,9 +11,9 @@ use companion::db::ids::{
 use super::{Answer, Client, TestApp};
 
 /// The UUID of a typed id, for SQL.
-pub fn uuid<T: TypedId>(id: &str) -> Uuid
+pub fn uuid<T>(id: &str) -> Uuid
 where
-    T: std::str::FromStr,
+    T: TypedId + std::str::FromStr,
 {
     id.parse::<T>().unwrap().uuid()
 }

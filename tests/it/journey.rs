@@ -155,7 +155,7 @@ async fn from_sign_in_to_a_paid_completed_and_reviewed_booking() {
         "checkoutCreate",
         "mutation($id: ID!, $url: URL!) { checkoutCreate(orderId: $id, input: { successUrl: $url, cancelUrl: $url }, idempotencyKey: \"journey-3\")
          { checkout { url } userErrors { code field message } } }",
-        json!({ "id": order, "url": format!("{}/graphiql", app.base_url) }),
+        json!({ "id": order, "url": format!("{}/health/live", app.base_url) }),
     )
     .await;
     let page = checkout["checkout"]["url"].as_str().unwrap();

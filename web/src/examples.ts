@@ -50,7 +50,7 @@ query Me {
     username
     language
     provider { id displayName status }
-    bookings(first: 5) { nodes { id status startsAt } }
+    bookings(first: 5) { nodes { id state startsAt } }
     sessions(first: 5) { nodes { id deviceName isCurrent lastUsedAt } }
   }
 }
@@ -85,20 +85,20 @@ mutation BoundaryAcknowledge($version: Int!) {
   },
   {
     query: `# As a client: ask for a time. startsAt from the tab Slots.
-mutation BookingCreate($input: BookingCreateInput!) {
-  bookingCreate(input: $input) {
-    booking { id status startsAt endsAt price { formatted } }
+mutation BookingCreate($input: BookingCreateInput!, $key: String!) {
+  bookingCreate(input: $input, idempotencyKey: $key) {
+    booking { id state startsAt endsAt price { formatted } }
     userErrors { code message field details }
   }
 }
 `,
-    variables: json({ input: { providerId: "prv_…", serviceId: "srv_…", startsAt: day(2), idempotencyKey: key() } }),
+    variables: json({ input: { providerId: "prv_…", serviceId: "srv_…", startsAt: day(2) }, key: key() }),
   },
   {
     query: `# As the provider of that booking: say yes.
 mutation BookingAccept($id: ID!) {
   bookingAccept(id: $id) {
-    booking { id status }
+    booking { id state }
     userErrors { code message field }
   }
 }
@@ -107,31 +107,31 @@ mutation BookingAccept($id: ID!) {
   },
   {
     query: `# As the client again: an order for the accepted booking.
-mutation OrderCreate($input: OrderCreateInput!) {
-  orderCreate(input: $input) {
-    order { id status total { formatted } }
+mutation OrderCreate($booking: ID!, $key: String!) {
+  orderCreate(bookingId: $booking, idempotencyKey: $key) {
+    order { id state total { formatted } }
     userErrors { code message field }
   }
 }
 `,
-    variables: json({ input: { bookingId: "bkg_…", idempotencyKey: key() } }),
+    variables: json({ booking: "bkg_…", key: key() }),
   },
   {
     query: `# As the client: a page to pay on. Open its url.
-mutation CheckoutCreate($input: CheckoutCreateInput!) {
-  checkoutCreate(input: $input) {
-    url
+mutation CheckoutCreate($order: ID!, $input: CheckoutCreateInput!, $key: String!) {
+  checkoutCreate(orderId: $order, input: $input, idempotencyKey: $key) {
+    checkout { url }
     userErrors { code message field }
   }
 }
 `,
-    variables: json({ input: { orderId: "ord_…", idempotencyKey: key() } }),
+    variables: json({ order: "ord_…", input: { successUrl: location.href, cancelUrl: location.href }, key: key() }),
   },
   {
     query: `# As the provider, once the time is over.
 mutation BookingComplete($id: ID!) {
   bookingComplete(id: $id) {
-    booking { id status events { type createdAt } }
+    booking { id state events { action createdAt } }
     userErrors { code message field }
   }
 }
@@ -141,14 +141,14 @@ mutation BookingComplete($id: ID!) {
   {
     query: `# As the client: review the completed booking.
 # The rating shows in the tab Providers.
-mutation ReviewCreate($input: ReviewCreateInput!) {
-  reviewCreate(input: $input) {
+mutation ReviewCreate($booking: ID!, $input: ReviewCreateInput!) {
+  reviewCreate(bookingId: $booking, input: $input) {
     review { id rating comment }
     userErrors { code message field }
   }
 }
 `,
-    variables: json({ input: { bookingId: "bkg_…", rating: 5, comment: "Calm, kind and on time." } }),
+    variables: json({ booking: "bkg_…", input: { rating: 5, comment: "Calm, kind and on time." } }),
   },
   {
     query: `# As staff: who wants to become a provider?

@@ -14,7 +14,7 @@ const RESOLVE: &str = "mutation($id: ID!, $decision: ReportDecision!, $text: Str
         report { state resolution resolvedAt resolvedBy { displayName } reporter { displayName } details version }
         userErrors { code field details } } }";
 const QUEUE: &str = "query($filter: ReportFilter) { reports(filter: $filter) {
-    nodes { reporter { displayName } user { displayName } review { id } state } totalCount } }";
+    nodes { reporter { displayName } user { displayName } booking { id } review { id } state } totalCount } }";
 const MINE: &str = "{ me { reports { nodes { id state details resolution reporter { id } resolvedBy { id } } } } }";
 
 async fn report(client: &Client, target: Value) -> super::support::Answer {
@@ -66,8 +66,15 @@ async fn a_person_a_booking_and_a_review_are_reported_and_the_reporter_stays_hid
         .collect();
     reporters.sort();
     assert_eq!(reporters, ["Eve", "Mia", "Pro"]);
-    // The page, the count, the people (reporters and reported in one), the reviews.
-    assert_eq!(answer.statements, 4);
+    let bookings: Vec<_> = queue["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|node| node["booking"]["id"].as_str())
+        .collect();
+    assert_eq!(bookings, [booking.to_string()]);
+    // The page, the count, the people (reporters and reported in one), the bookings, the reviews.
+    assert_eq!(answer.statements, 5);
     for client in [&mia, &eve, &pro] {
         assert_eq!(
             client.post(QUEUE, json!({})).await.error_code(),

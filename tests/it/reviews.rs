@@ -267,7 +267,8 @@ async fn a_hidden_review_is_seen_by_its_author_and_moderators_alone() {
     );
     let staff = app.user_with_roles("Ada", &["MODERATOR"]).await;
     let provider = app.make_provider(&pro).await;
-    let id = reviewed(&mia, app.make_completed(provider, &mia).await, 2).await;
+    let booking = app.make_completed(provider, &mia).await;
+    let id = reviewed(&mia, booking, 2).await;
     for (variables, code) in [
         (json!({ "id": id, "visible": false }), "INVALID_INPUT"),
         (
@@ -314,6 +315,15 @@ async fn a_hidden_review_is_seen_by_its_author_and_moderators_alone() {
     for client in [&eve, &pro, &app.anonymous()] {
         assert_eq!(client.query(&node).await.data()["node"], json!(null));
     }
+    let of_booking =
+        format!("{{ booking(id: \"{booking}\") {{ review {{ id booking {{ id }} }} }} }}");
+    for client in [&mia, &staff] {
+        let answer = client.query(&of_booking).await;
+        let review = json!({ "id": id, "booking": { "id": booking.to_string() } });
+        assert_eq!(answer.data()["booking"]["review"], review);
+    }
+    let answer = pro.query(&of_booking).await;
+    assert_eq!(answer.data()["booking"], json!({ "review": null }));
     for client in [&mia, &eve, &staff] {
         let list = client
             .post(LIST, json!({ "of": provider.to_string() }))
@@ -322,6 +332,48 @@ async fn a_hidden_review_is_seen_by_its_author_and_moderators_alone() {
     }
     let reply = pro.post(REPLY, json!({ "id": id, "reply": "No" })).await;
     assert_eq!(reply.user_error_codes("reviewReply"), ["NOT_FOUND"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_leads_to_its_provider_and_for_its_sides_to_its_booking() {
+    let app = TestApp::start().await;
+    let (mia, eve, pro) = (
+        app.user("Mia").await,
+        app.user("Eve").await,
+        app.user("Pro").await,
+    );
+    let support = app.user_with_roles("Ada", &["SUPPORT"]).await;
+    let provider = app.make_provider(&pro).await;
+    for rating in [2, 3, 4] {
+        reviewed(&mia, app.make_completed(provider, &mia).await, rating).await;
+    }
+    let list = format!(
+        "{{ reviews(of: \"{provider}\") {{ nodes {{ provider {{ id }} booking {{ review {{ rating }} }} }} }} }}"
+    );
+    for (client, sees_booking) in [
+        (&mia, true),
+        (&pro, true),
+        (&support, true),
+        (&eve, false),
+        (&app.anonymous(), false),
+    ] {
+        client.query("{ me { id } }").await;
+        let answer = client.query(&list).await;
+        let node = |rating: i32| {
+            let booking = sees_booking.then(|| json!({ "review": { "rating": rating } }));
+            json!({ "provider": { "id": provider.to_string() }, "booking": booking })
+        };
+        let nodes = json!([node(4), node(3), node(2)]);
+        assert_eq!(answer.data()["reviews"]["nodes"], nodes);
+        // Whether the provider is known, the page, the providers, the bookings, and their reviews.
+        assert_eq!(answer.statements, if sees_booking { 5 } else { 4 });
+    }
+    app.sql("UPDATE providers SET status = 'SUSPENDED'").await;
+    let node = "{ me { bookings { nodes { provider { id } review { provider { id } } } } } }";
+    let answer = mia.query(node).await;
+    let booking = &answer.data()["me"]["bookings"]["nodes"][0];
+    assert_eq!(booking["provider"]["id"], provider.to_string());
+    assert_eq!(booking["review"]["provider"], json!(null));
 }
 
 #[tokio::test(flavor = "multi_thread")]

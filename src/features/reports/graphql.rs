@@ -13,7 +13,7 @@ use crate::{
     cursor::PageArgs,
     db::{ids::ReportId, retry_conflict},
     error::Result,
-    features::{reviews::graphql::Review, users::graphql::User},
+    features::{bookings::graphql::Booking, reviews::graphql::Review, users::graphql::User},
     graphql::{args, connection::Connection, context::ContextExt, scalars::DateTime},
     payload,
 };
@@ -86,6 +86,14 @@ impl Report {
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         match self.0.user_id {
             Some(id) => Ok(ctx.loaders().users.load(id).await?.map(User)),
+            None => Ok(None),
+        }
+    }
+
+    /// The reported booking; null when the report is about something else or you don't see the booking.
+    async fn booking(&self, ctx: &Context<'_>) -> Result<Option<Booking>> {
+        match self.0.booking_id {
+            Some(id) => Booking::by_id(ctx, id).await,
             None => Ok(None),
         }
     }

@@ -9,11 +9,11 @@ use crate::{
     auth::permissions::known,
     cursor::PageArgs,
     db::{
-        ids::{ProviderId, ReviewId},
+        ids::{BookingId, ProviderId, ReviewId},
         retry_conflict,
     },
     error::{Error, Result},
-    features::users::graphql::User,
+    features::{bookings::graphql::Booking, providers::graphql::Provider, users::graphql::User},
     graphql::{args, connection::Connection, context::ContextExt, scalars::DateTime},
     payload,
 };
@@ -26,6 +26,12 @@ impl Review {
     /// The review with this id, when the viewer may know of it.
     pub async fn by_id(ctx: &Context<'_>, id: ReviewId) -> Result<Option<Self>> {
         let row = ctx.loaders().reviews.load(id).await?;
+        Ok(row.filter(|row| row.is_visible_to(ctx.viewer())).map(Self))
+    }
+
+    /// The review of this booking, when there is one and the viewer may know of it.
+    pub async fn of_booking(ctx: &Context<'_>, id: BookingId) -> Result<Option<Self>> {
+        let row = ctx.loaders().review_of_booking.load(id).await?;
         Ok(row.filter(|row| row.is_visible_to(ctx.viewer())).map(Self))
     }
 
@@ -47,6 +53,16 @@ impl Review {
         let user = ctx.loaders().users.load(self.0.author_id).await?;
         user.map(User)
             .ok_or_else(|| Error::internal("a review by nobody"))
+    }
+
+    /// Who is reviewed; null where you may not know of the profile (any more).
+    async fn provider(&self, ctx: &Context<'_>) -> Result<Option<Provider>> {
+        Provider::by_id(ctx, self.0.provider_id).await
+    }
+
+    /// What was lived through; for its two sides and staff with `bookings:read`, null for others.
+    async fn booking(&self, ctx: &Context<'_>) -> Result<Option<Booking>> {
+        Booking::by_id(ctx, self.0.booking_id).await
     }
 
     /// 1 to 5.

@@ -11,6 +11,7 @@ use crate::{
         bookings::{actions, cancel, machine, model},
         catalog::graphql::Service,
         providers::graphql::{CancellationPolicy, Provider},
+        reviews::graphql::Review,
         users::graphql::User,
     },
     graphql::{context::ContextExt, money::Money, scalars::DateTime, user_error::ErrorCode},
@@ -290,6 +291,11 @@ impl Booking {
                 available_until: one.available_until.map(DateTime),
             })
             .collect())
+    }
+
+    /// What its client says of it afterwards; null without a review, and for others while staff hide it.
+    async fn review(&self, ctx: &Context<'_>) -> Result<Option<Review>> {
+        Review::of_booking(ctx, self.0.id).await
     }
 
     /// When it was asked for.

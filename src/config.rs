@@ -54,6 +54,8 @@ pub enum CorsOrigins {
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Text where standard error is a terminal, else JSON.
+    Auto,
     /// One JSON object a line.
     Json,
     /// For reading in a terminal.
@@ -434,8 +436,12 @@ impl Config {
             log_level,
             log_format: r.choice(
                 "LOG_FORMAT",
-                &[("json", LogFormat::Json), ("text", LogFormat::Text)],
-                LogFormat::Json,
+                &[
+                    ("auto", LogFormat::Auto),
+                    ("json", LogFormat::Json),
+                    ("text", LogFormat::Text),
+                ],
+                LogFormat::Auto,
             ),
             metrics_addr,
             media_dir,

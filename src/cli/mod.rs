@@ -25,7 +25,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API; in development without `DATABASE_URL` on a private PostgreSQL with demo data.
+    /// Serve the API. In development it migrates the database and fills an empty one with demo data; without
+    /// `DATABASE_URL` it starts a private PostgreSQL for that.
     Serve,
     /// Do background work alone (with `RUN_WORKER=false` on the servers).
     Worker,

@@ -6,7 +6,7 @@ use axum::Router;
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::output::{Failure, app};
+use super::output::{Failure, app, database_url};
 use crate::{
     app::App,
     config::Config,
@@ -31,20 +31,23 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
             "not set: a made-up value for development is used"
         );
     }
+    // Before anything is started: a taken port should not cost the wait for a database.
+    let address = SocketAddr::new(config.host, config.port);
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
     let cluster = match config.database_url {
         Some(_) => None,
         None => Some(private_database(&mut config).await?),
     };
+    check_migrations(&config).await?;
     let app = app(config)?;
-    if cluster.is_some() {
+    if !app.config.is_production() {
         let loaded = demo::load(&app).await?;
         tracing::info!(loaded, "demo data");
         demo::print_people(&app).await?;
     }
-    let address = SocketAddr::new(app.config.host, app.config.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
+    tracing::info!(address = %listener.local_addr()?, "listening");
     println!("GraphQL   {}", app.config.link("/graphql"));
     if app.config.graphiql {
         println!("GraphiQL  {}", app.config.link("/graphiql"));
@@ -56,14 +59,35 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts the project's own PostgreSQL, migrates it, and points the settings at it.
+/// Brings the database to this version in development. In production that is a deployment's own step, and a server
+/// that lacks it does not start; one whose database is away does, and waits for it.
+async fn check_migrations(config: &Config) -> Result<(), Failure> {
+    let url = database_url(config)?;
+    if !config.is_production() {
+        for name in migrate::up(&url).await? {
+            tracing::info!(migration = name, "applied");
+        }
+        return Ok(());
+    }
+    match migrate::status(&url).await {
+        Ok(migrations) => {
+            let missing = migrations.iter().filter(|one| !one.applied).count();
+            if missing > 0 {
+                return Err(Failure::new(format!(
+                    "the database lacks {missing} migrations: run `companion migrate up` first"
+                )));
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the database's version is not known"),
+    }
+    Ok(())
+}
+
+/// Starts the project's own PostgreSQL and points the settings at it.
 async fn private_database(config: &mut Config) -> Result<PrivateCluster, Failure> {
     let options = PrivateOptions::development(config.data_dir.clone());
     let cluster = tokio::task::spawn_blocking(|| PrivateCluster::start(options)).await??;
     let url = cluster.url();
-    for name in migrate::up(&url).await? {
-        tracing::info!(migration = name, "applied");
-    }
     println!("Database  {url}");
     config.database_url = Some(SecretString::from(url));
     Ok(cluster)

@@ -95,8 +95,8 @@ pub static SETTINGS: &[Setting] = &[
     ),
     fixed(
         "LOG_FORMAT",
-        "json",
-        "json, or text for reading in a terminal.",
+        "auto",
+        "json, text for reading, or auto: text at a terminal and json elsewhere.",
     ),
     open(
         "METRICS_ADDR",

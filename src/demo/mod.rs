@@ -26,6 +26,9 @@ pub async fn load(app: &App) -> Result<bool> {
         populated: bool,
     }
     let mut tx = app.db.begin().await?;
+    // Of two servers that start on one empty database, one loads.
+    tx.batch_execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
+        .await?;
     let found: Populated = diesel::sql_query("SELECT EXISTS (SELECT FROM users) AS populated")
         .get_result(&mut *tx)
         .await?;

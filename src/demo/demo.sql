@@ -110,7 +110,7 @@ FROM generate_series(101, 142) n CROSS JOIN generate_series(-35, 9) day
 JOIN availabilities w ON w.id = pg_temp.demo_id('window', n * 1000 + day + 100)
 WHERE (n * 3 + day * 5) % 11 = 0;
 
-CREATE TEMPORARY TABLE demo_state ON COMMIT DROP AS
+CREATE TEMPORARY TABLE demo_choice ON COMMIT DROP AS
 SELECT d.*, ps.service_id, ps.price_minor, ps.currency, ps.duration_minutes, p.cancellation_policy,
        d.starts_at + make_interval(mins => ps.duration_minutes) AS ends_at,
        CASE WHEN d.day < -1 THEN pg_temp.pick(b, ARRAY['COMPLETED','COMPLETED','COMPLETED','COMPLETED','COMPLETED','COMPLETED','CANCELLED','NO_SHOW','EXPIRED','REJECTED'])
@@ -121,49 +121,72 @@ FROM demo_booking d
 JOIN providers p ON p.id = d.provider_id
 JOIN LATERAL (SELECT * FROM provider_services ps WHERE ps.provider_id = d.provider_id ORDER BY ps.id OFFSET d.b % 3 LIMIT 1) ps ON true;
 
+-- When each step was taken, within the deadlines; open ones are still within theirs when this is loaded.
+CREATE TEMPORARY TABLE demo_state ON COMMIT DROP AS
+SELECT s.*, CASE
+           WHEN state = 'REQUESTED' THEN made_at
+           WHEN state = 'EXPIRED' THEN made_at + interval '24 hours'
+           WHEN state IN ('COMPLETED', 'NO_SHOW') THEN ends_at
+           WHEN state = 'CANCELLED' THEN accepted_at + interval '1 hour'
+           WHEN state = 'CONFIRMED' AND price_minor > 0 THEN paid_at
+           ELSE accepted_at END AS changed_at,
+       CASE WHEN state = 'REQUESTED' THEN 0 ELSE 1 END
+           + CASE WHEN paid THEN 1 ELSE 0 END
+           + CASE WHEN state IN ('COMPLETED', 'NO_SHOW', 'CANCELLED') THEN 1 ELSE 0 END AS steps
+FROM (
+    SELECT c.*, c.made_at + interval '1 hour' AS accepted_at, c.made_at + interval '90 minutes' AS paid_at,
+           state NOT IN ('REQUESTED', 'REJECTED', 'EXPIRED') AS accepted,
+           state IN ('CONFIRMED', 'COMPLETED', 'NO_SHOW') AND price_minor > 0 AS paid
+    FROM (SELECT demo_choice.*, date_trunc('second', CASE state
+              WHEN 'REQUESTED' THEN at - interval '30 minutes'
+              WHEN 'ACCEPTED' THEN at - interval '100 minutes'
+              ELSE least(starts_at, at) - interval '30 hours' END) AS made_at
+          FROM demo_choice, demo) c
+) s;
+
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency, duration_minutes, cancellation_policy, boundary_version, buffer_before_minutes, buffer_after_minutes, answer_deadline, payment_deadline, reason, closed_by, absent_side, completed_at, created_at, updated_at)
 SELECT pg_temp.demo_id('booking', b), client_id, provider_id, service_id, state,
-       CASE state WHEN 'REQUESTED' THEN 1 WHEN 'ACCEPTED' THEN 2 ELSE 3 END,
-       starts_at, ends_at,
+       1 + steps, starts_at, ends_at,
        pg_temp.pick(b, ARRAY['Looking forward to it!','Could we meet at the station?','','It is my first time.','']),
        price_minor, currency, duration_minutes, cancellation_policy, (SELECT max(version) FROM boundary_policies), 0, 0,
-       -- Open ones are still within their time when this is loaded.
-       CASE WHEN state = 'REQUESTED' THEN least(at + interval '20 hours', starts_at - interval '1 hour') ELSE starts_at - interval '20 hours' END,
-       CASE WHEN state = 'ACCEPTED' THEN at + interval '90 minutes' WHEN state IN ('CONFIRMED','COMPLETED','NO_SHOW') THEN starts_at - interval '18 hours' END,
+       made_at + interval '24 hours',
+       CASE WHEN accepted AND price_minor > 0 THEN accepted_at + interval '2 hours' END,
        CASE state WHEN 'CANCELLED' THEN 'Plans changed, sorry.' WHEN 'REJECTED' THEN 'I am away that day.' WHEN 'NO_SHOW' THEN 'Nobody came.' END,
        CASE state WHEN 'CANCELLED' THEN 'CLIENT' WHEN 'REJECTED' THEN 'PROVIDER' WHEN 'NO_SHOW' THEN 'PROVIDER' WHEN 'EXPIRED' THEN 'SYSTEM' WHEN 'COMPLETED' THEN 'PROVIDER' END,
        CASE state WHEN 'NO_SHOW' THEN 'CLIENT' END,
-       CASE state WHEN 'COMPLETED' THEN ends_at END,
-       least(starts_at, at) - interval '30 hours', least(ends_at, at) - interval '1 hour'
-FROM demo_state, demo;
+       CASE state WHEN 'COMPLETED' THEN ends_at END, made_at, changed_at
+FROM demo_state;
 
 INSERT INTO held_times (id, booking_id, provider_id, client_id, during, exact)
 SELECT pg_temp.demo_id('held', b), pg_temp.demo_id('booking', b), provider_id, client_id, tstzrange(starts_at, ends_at), tstzrange(starts_at, ends_at)
 FROM demo_state WHERE state IN ('REQUESTED', 'ACCEPTED', 'CONFIRMED');
 
 INSERT INTO booking_events (id, booking_id, action, from_state, to_state, actor_side, actor_id, created_at)
-SELECT pg_temp.demo_id('event', b * 10), pg_temp.demo_id('booking', b), 'create', NULL, 'REQUESTED', 'CLIENT', client_id, least(starts_at, at) - interval '30 hours'
-FROM demo_state, demo
+SELECT pg_temp.demo_id('event', b * 10), pg_temp.demo_id('booking', b), 'CREATE', NULL, 'REQUESTED', 'CLIENT', client_id, made_at
+FROM demo_state
 UNION ALL
-SELECT pg_temp.demo_id('event', b * 10 + 1), pg_temp.demo_id('booking', b), 'accept', 'REQUESTED', 'ACCEPTED', 'PROVIDER', pg_temp.demo_id('user', n), least(starts_at, at) - interval '28 hours'
-FROM demo_state, demo WHERE state NOT IN ('REQUESTED', 'REJECTED')
+SELECT pg_temp.demo_id('event', b * 10 + 1), pg_temp.demo_id('booking', b), 'ACCEPT', 'REQUESTED',
+       CASE WHEN price_minor = 0 THEN 'CONFIRMED' ELSE 'ACCEPTED' END, 'PROVIDER', pg_temp.demo_id('user', n), accepted_at
+FROM demo_state WHERE accepted
 UNION ALL
-SELECT pg_temp.demo_id('event', b * 10 + 2), pg_temp.demo_id('booking', b),
-       CASE state WHEN 'COMPLETED' THEN 'complete' WHEN 'CANCELLED' THEN 'cancel' WHEN 'REJECTED' THEN 'reject' WHEN 'EXPIRED' THEN 'expire' WHEN 'NO_SHOW' THEN 'noShow' ELSE 'pay' END,
-       CASE WHEN state = 'REJECTED' THEN 'REQUESTED' WHEN state IN ('COMPLETED', 'NO_SHOW') THEN 'CONFIRMED' ELSE 'ACCEPTED' END, state,
-       CASE state WHEN 'CANCELLED' THEN 'CLIENT' WHEN 'EXPIRED' THEN 'SYSTEM' WHEN 'CONFIRMED' THEN 'SYSTEM' ELSE 'PROVIDER' END, NULL,
-       least(ends_at, at) - interval '1 hour'
-FROM demo_state, demo WHERE state NOT IN ('REQUESTED', 'ACCEPTED');
+SELECT pg_temp.demo_id('event', b * 10 + 2), pg_temp.demo_id('booking', b), 'PAY', 'ACCEPTED', 'CONFIRMED', 'SYSTEM', NULL, paid_at
+FROM demo_state WHERE paid
+UNION ALL
+SELECT pg_temp.demo_id('event', b * 10 + 3), pg_temp.demo_id('booking', b),
+       CASE state WHEN 'COMPLETED' THEN 'COMPLETE' WHEN 'CANCELLED' THEN 'CANCEL' WHEN 'REJECTED' THEN 'REJECT' WHEN 'EXPIRED' THEN 'EXPIRE' ELSE 'NO_SHOW' END,
+       CASE WHEN NOT accepted THEN 'REQUESTED' WHEN state = 'CANCELLED' AND price_minor > 0 THEN 'ACCEPTED' ELSE 'CONFIRMED' END, state,
+       CASE state WHEN 'CANCELLED' THEN 'CLIENT' WHEN 'EXPIRED' THEN 'SYSTEM' ELSE 'PROVIDER' END,
+       CASE state WHEN 'CANCELLED' THEN client_id WHEN 'EXPIRED' THEN NULL ELSE pg_temp.demo_id('user', n) END, changed_at
+FROM demo_state WHERE state NOT IN ('REQUESTED', 'ACCEPTED', 'CONFIRMED');
 
--- What was paid: an order for each priced booking that got so far.
+-- An order for each priced booking that got so far; src/demo/payments.rs pays them.
 INSERT INTO orders (id, booking_id, client_id, state, currency, total_minor, captured_minor, refunded_minor, paid_at, version, created_at, updated_at)
 SELECT pg_temp.demo_id('order', b), pg_temp.demo_id('booking', b), client_id, 'PAID', currency, price_minor, price_minor, 0,
-       least(starts_at, at) - interval '27 hours', 2, least(starts_at, at) - interval '28 hours', least(starts_at, at) - interval '27 hours'
-FROM demo_state, demo WHERE state IN ('CONFIRMED', 'COMPLETED', 'NO_SHOW') AND price_minor > 0;
+       paid_at, 2, accepted_at + interval '10 minutes', paid_at
+FROM demo_state WHERE paid;
 INSERT INTO order_lines (id, order_id, position, title, amount_minor)
-SELECT pg_temp.demo_id('line', b), pg_temp.demo_id('order', b), 1, services.title, price_minor
-FROM demo_state JOIN services ON services.id = service_id
-WHERE state IN ('CONFIRMED', 'COMPLETED', 'NO_SHOW') AND price_minor > 0;
+SELECT pg_temp.demo_id('line', b), pg_temp.demo_id('order', b), 0, services.title, price_minor
+FROM demo_state JOIN services ON services.id = service_id WHERE paid;
 
 INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, reply, replied_at, version, created_at, updated_at)
 SELECT pg_temp.demo_id('review', b), pg_temp.demo_id('booking', b), provider_id, client_id,

@@ -2,8 +2,10 @@
 //!
 //! The same on every machine, relative to the day on which it is loaded.
 
+mod payments;
+
 use diesel::{
-    QueryableByName,
+    OptionalExtension, QueryableByName,
     sql_types::{Bool, Text, Uuid as SqlUuid},
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -17,8 +19,10 @@ use crate::{
 };
 
 const SCRIPT: &str = include_str!("demo.sql");
+const WINDOWS: &str = include_str!("windows.sql");
 
-/// Fills a database that has no people; false, and nothing done, when it has some.
+/// Fills a database that has no people. One that has some keeps them, and this answers false; the demo people among
+/// them get times for the next 14 days again.
 pub async fn load(app: &App) -> Result<bool> {
     #[derive(QueryableByName)]
     struct Populated {
@@ -32,69 +36,53 @@ pub async fn load(app: &App) -> Result<bool> {
     let found: Populated = diesel::sql_query("SELECT EXISTS (SELECT FROM users) AS populated")
         .get_result(&mut *tx)
         .await?;
-    if found.populated {
-        return Ok(false);
-    }
+    let script = if found.populated { WINDOWS } else { SCRIPT };
     // A script of several statements takes no parameters; the text is our own clock's.
-    tx.batch_execute(&SCRIPT.replace("{{now}}", &app.clock.now().to_string()))
+    tx.batch_execute(&script.replace("{{now}}", &app.clock.now().to_string()))
         .await?;
+    if !found.populated {
+        payments::pay(&mut tx, app).await?;
+    }
     tx.commit().await?;
-    Ok(true)
+    Ok(!found.populated)
 }
 
-/// A person of the demo data, signed in.
-#[derive(Clone, Debug)]
-pub struct Person {
-    /// What the person is for: `client`, `provider` or `admin`.
-    pub role: &'static str,
-    /// The name that everyone sees.
-    pub name: String,
-    /// A fresh access token.
-    pub access_token: String,
+/// The people whom one may pick: what each is for, and the username.
+const PEOPLE: [(&str, &str); 4] = [
+    ("client", "demo_client"),
+    ("provider", "demo_provider"),
+    ("moderator", "demo_moderator"),
+    ("admin", "demo_admin"),
+];
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = SqlUuid)]
+    id: UserId,
+    #[diesel(sql_type = Text)]
+    display_name: String,
 }
 
-/// One client, one provider and one admin of the demo data, each with a new session; empty without demo data.
-pub async fn people(app: &App) -> Result<Vec<Person>> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = SqlUuid)]
-        id: UserId,
-        #[diesel(sql_type = Text)]
-        display_name: String,
-    }
-    let mut people = Vec::new();
-    for (role, username) in [
-        ("client", "demo_client"),
-        ("provider", "demo_provider"),
-        ("admin", "demo_admin"),
-    ] {
-        let rows: Vec<Row> = diesel::sql_query(
-            "SELECT id, display_name FROM users WHERE username = $1 AND status = 'ACTIVE'",
-        )
-        .bind::<Text, _>(username)
-        .load(&mut *app.db.conn().await?)
-        .await?;
-        for row in rows {
-            let signed_in = service::issue_for_operator(app, row.id).await?;
-            people.push(Person {
-                role,
-                name: row.display_name,
-                access_token: signed_in.access_token,
-            });
-        }
-    }
-    Ok(people)
+async fn person(app: &App, username: &str) -> Result<Option<Row>> {
+    let row = diesel::sql_query(
+        "SELECT id, display_name FROM users WHERE username = $1 AND status = 'ACTIVE'",
+    )
+    .bind::<Text, _>(username)
+    .get_result(&mut *app.db.conn().await?)
+    .await
+    .optional()?;
+    Ok(row)
 }
 
-/// Prints ready-made tokens of [`people`].
+/// Prints ready-made tokens of [`PEOPLE`], each with a new session; nothing without demo data.
 pub async fn print_people(app: &App) -> Result<()> {
-    for Person {
-        role,
-        name,
-        access_token,
-    } in people(app).await?
-    {
-        println!("\n{role} ({name}), good for 30 minutes:\n{access_token}");
+    for (role, username) in PEOPLE {
+        let Some(Row { id, display_name }) = person(app, username).await? else {
+            continue;
+        };
+        let minutes = app.config.access_token_ttl.as_secs() / 60;
+        let token = service::issue_for_operator(app, id).await?.access_token;
+        println!("\n{role} ({display_name}), good for {minutes} minutes:\n{token}");
     }
     println!();
     Ok(())
@@ -103,28 +91,45 @@ pub async fn print_people(app: &App) -> Result<()> {
 /// Signs demo people in on the GraphiQL page; for development alone.
 pub struct DemoSignIn(pub App);
 
+impl DemoSignIn {
+    async fn found(&self) -> Result<Vec<DemoPerson>> {
+        let mut found = Vec::new();
+        for (role, username) in PEOPLE {
+            if let Some(person) = person(&self.0, username).await? {
+                found.push(DemoPerson {
+                    label: person.display_name,
+                    role: role.to_owned(),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn signed_in(&self, role: &str) -> Result<Option<String>> {
+        let Some((_, username)) = PEOPLE.iter().find(|(known, _)| *known == role) else {
+            return Ok(None);
+        };
+        let Some(person) = person(&self.0, username).await? else {
+            return Ok(None);
+        };
+        let signed_in = service::issue_for_operator(&self.0, person.id).await?;
+        Ok(Some(signed_in.access_token))
+    }
+}
+
 #[async_trait::async_trait]
 impl DemoPeople for DemoSignIn {
     async fn people(&self) -> Vec<DemoPerson> {
-        match people(&self.0).await {
-            Ok(people) => people
-                .into_iter()
-                .map(
-                    |Person {
-                         role,
-                         name,
-                         access_token,
-                     }| DemoPerson {
-                        label: format!("{name} ({role})"),
-                        role: role.to_owned(),
-                        access_token,
-                    },
-                )
-                .collect(),
-            Err(error) => {
-                tracing::warn!(%error, "demo people cannot sign in");
-                Vec::new()
-            }
-        }
+        self.found().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "demo people are not known");
+            Vec::new()
+        })
+    }
+
+    async fn sign_in(&self, role: &str) -> Option<String> {
+        self.signed_in(role).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a demo person cannot sign in");
+            None
+        })
     }
 }

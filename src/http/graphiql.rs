@@ -11,7 +11,7 @@ use axum::{
     extract::Path,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
+    routing::{get, post},
 };
 use rust_embed::RustEmbed;
 use serde::Serialize;
@@ -35,26 +35,27 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
 /// What stands in `index.html` where the title belongs.
 const TITLE_PLACEHOLDER: &str = "__APP_TITLE__";
 
-/// A person of the demo data, ready to be signed in with one click.
+/// A person of the demo data, who can be signed in with one click.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub struct DemoPerson {
-    /// What the page shows, unique in the list: `Client Mia`.
+    /// The name that the page shows.
     pub label: String,
-    /// What the person is: `client`, `provider` or `admin`.
+    /// What the person is, unique in the list: `client`, `provider`, `moderator` or `admin`.
     pub role: String,
-    /// A valid access token of that person.
-    pub access_token: String,
 }
 
 /// Who can be picked on the page. Given in development only.
 #[async_trait]
 pub trait DemoPeople: Send + Sync {
-    /// The people with fresh access tokens; none when there is no demo data.
+    /// The people; none when there is no demo data.
     async fn people(&self) -> Vec<DemoPerson>;
+
+    /// A fresh access token of the person with this role; nothing when there is none.
+    async fn sign_in(&self, role: &str) -> Option<String>;
 }
 
-/// The routes of the page: `/graphiql`, `/graphiql/assets/{name}` and, with `people`, `/graphiql/people.json`.
+/// The routes of the page: `/graphiql`, `/graphiql/assets/{name}` and, with `people`, `GET /graphiql/people.json` and
+/// `POST /graphiql/people/{role}`.
 ///
 /// `title` is the page's title as plain text. Whether the page is served at all is the caller's to decide
 /// (api.md: in production only with a setting).
@@ -74,9 +75,16 @@ where
         )
         .route("/graphiql/assets/{name}", get(asset));
     if let Some(people) = people {
-        let handler =
-            move |headers: HeaderMap| async move { demo_people(people.as_ref(), &headers).await };
-        router = router.route("/graphiql/people.json", get(handler));
+        let listed = people.clone();
+        let list = move || async move {
+            with_headers(Json(listed.people().await).into_response(), "no-store")
+        };
+        let sign_in = move |Path(role): Path<String>, headers: HeaderMap| async move {
+            demo_sign_in(people.as_ref(), &role, &headers).await
+        };
+        router = router
+            .route("/graphiql/people.json", get(list))
+            .route("/graphiql/people/{role}", post(sign_in));
     }
     router
 }
@@ -127,8 +135,8 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     with_headers(response, caching)
 }
 
-/// The people to pick from. They come with tokens, so another site's page gets none, whatever CORS allows elsewhere.
-async fn demo_people(people: &dyn DemoPeople, headers: &HeaderMap) -> Response {
+/// A token of the person who was picked. Another site's page gets none, whatever CORS allows elsewhere.
+async fn demo_sign_in(people: &dyn DemoPeople, role: &str, headers: &HeaderMap) -> Response {
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
         return with_headers(
@@ -136,7 +144,11 @@ async fn demo_people(people: &dyn DemoPeople, headers: &HeaderMap) -> Response {
             "no-store",
         );
     }
-    with_headers(Json(people.people().await).into_response(), "no-store")
+    let answer = match people.sign_in(role).await {
+        Some(token) => Json(serde_json::json!({ "accessToken": token })).into_response(),
+        None => (StatusCode::NOT_FOUND, "no such person").into_response(),
+    };
+    with_headers(answer, "no-store")
 }
 
 /// Shown where the binary was built without npm: a page that says what to do.

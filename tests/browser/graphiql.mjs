@@ -162,7 +162,7 @@ try {
     client = people.find((person) => person.role === "client");
     assert.ok(client, "a demo client");
     const schema = introspected();
-    await select.selectOption(client.label);
+    await select.selectOption(client.role);
     await status.getByText(`Signed in as ${client.label}`).waitFor();
     assert.match((await schema).request().headers().authorization, /^Bearer \S+$/);
     await tab("Me").click();

@@ -14,8 +14,11 @@ impl DemoPeople for Mia {
         vec![DemoPerson {
             label: "Client Mia".to_owned(),
             role: "client".to_owned(),
-            access_token: "abc.def.ghi".to_owned(),
         }]
+    }
+
+    async fn sign_in(&self, role: &str) -> Option<String> {
+        (role == "client").then(|| "abc.def.ghi".to_owned())
     }
 }
 
@@ -109,7 +112,7 @@ async fn files_outside_the_page_are_out_of_reach() {
 }
 
 #[tokio::test]
-async fn demo_people_are_listed_in_development_for_the_own_page_only() {
+async fn demo_people_are_signed_in_in_development_by_the_own_page_only() {
     let base = serve("Companion", Some(Arc::new(Mia))).await;
     let url = format!("{base}/graphiql/people.json");
     let answer = reqwest::get(&url).await.unwrap();
@@ -120,12 +123,26 @@ async fn demo_people_are_listed_in_development_for_the_own_page_only() {
     assert_eq!(
         people,
         serde_json::json!([
-            { "label": "Client Mia", "role": "client", "accessToken": "abc.def.ghi" }
+            { "label": "Client Mia", "role": "client" }
         ])
     );
 
-    let foreign = reqwest::Client::new()
-        .get(&url)
+    let client = reqwest::Client::new();
+    let url = format!("{base}/graphiql/people/client");
+    let own = client.post(&url).send().await.unwrap();
+    assert_eq!(own.headers()["cache-control"], "no-store");
+    let token: serde_json::Value = own.json().await.unwrap();
+    assert_eq!(token, serde_json::json!({ "accessToken": "abc.def.ghi" }));
+    let nobody = client.post(format!("{base}/graphiql/people/x"));
+    assert_eq!(
+        nobody.send().await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+    let read = reqwest::get(&url).await.unwrap();
+    assert_eq!(read.status(), StatusCode::METHOD_NOT_ALLOWED);
+
+    let foreign = client
+        .post(&url)
         .header("sec-fetch-site", "cross-site");
     let foreign = foreign.send().await.unwrap();
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);

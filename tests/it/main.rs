@@ -16,6 +16,7 @@ mod bookings_parallel;
 mod bookings_time;
 mod boundary;
 mod catalog;
+mod demo;
 mod graphiql;
 mod http_graphql;
 mod http_surroundings;

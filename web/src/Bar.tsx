@@ -1,7 +1,7 @@
 import { useEffect, useState, type FormEvent } from "react";
 import icon from "./icon.svg";
 import type { TokenState } from "./fetcher";
-import { fetchPeople, sessionOfPerson, sessionOfToken, type DemoPerson, type Session } from "./session";
+import { fetchPeople, sessionOfToken, signInAs, type DemoPerson, type Session } from "./session";
 import type { Theme } from "./theme";
 
 interface BarProps {
@@ -86,11 +86,11 @@ function SignIn({ onSession }: Pick<BarProps, "onSession">) {
     };
   }, []);
 
-  // Tokens are short-lived and the page may have been open for long: the chosen person's token is asked for anew.
-  const pick = async (label: string) => {
-    const fresh = (await fetchPeople()).find((person) => person.label === label);
-    if (fresh) onSession(sessionOfPerson(fresh));
-    else setProblem("The server no longer knows this person.");
+  const pick = async (role: string) => {
+    const person = people.find((one) => one.role === role);
+    const session = person ? await signInAs(person) : null;
+    if (session) onSession(session);
+    else setProblem("The server does not sign this person in.");
   };
 
   const paste = (event: FormEvent) => {
@@ -116,7 +116,7 @@ function SignIn({ onSession }: Pick<BarProps, "onSession">) {
             Demo person…
           </option>
           {people.map((person) => (
-            <option key={person.label} value={person.label}>
+            <option key={person.role} value={person.role}>
               {person.label} · {person.role}
             </option>
           ))}

@@ -119,6 +119,23 @@ impl SandboxGateway {
         self.shared.outbox.take()
     }
 
+    /// A session that its client paid at once, and the event of that: for demo data.
+    ///
+    /// # Errors
+    /// Those of [`PaymentGateway::create_checkout`].
+    pub async fn pay_at_once(
+        &self,
+        request: &CheckoutRequest,
+    ) -> Result<(CheckoutSession, Value), GatewayError> {
+        let session = self.create_checkout(request).await?;
+        let session = self.shared.signer.read_session(&session.id);
+        let session = session.ok_or(GatewayError::NotFound)?;
+        let change = SessionChange::Completed;
+        self.advance(&mut self.state(), &session, Stage::Paid, change);
+        let event = self.take_events().pop().ok_or(GatewayError::NotFound)?;
+        Ok((self.describe(&session, Stage::Paid, None), event))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one assignment, so a thread that died in between left it whole.
         self.shared

@@ -17,7 +17,7 @@ use crate::{
         retry_conflict,
     },
     error::{Error, Result},
-    features::users::graphql::User,
+    features::{bookings::graphql::types::Booking, users::graphql::User},
     graphql::{
         args,
         connection::Connection,
@@ -142,6 +142,15 @@ impl Order {
     /// How far it is.
     async fn state(&self) -> OrderState {
         self.0.state.into()
+    }
+
+    /// What is paid for.
+    async fn booking(&self, ctx: &Context<'_>) -> Result<Booking> {
+        // Whoever sees an order sees its booking.
+        let booking = ctx.loaders().bookings.load(self.0.booking_id).await?;
+        booking
+            .map(Booking)
+            .ok_or_else(|| Error::internal("an order's booking is gone"))
     }
 
     /// Who pays.

@@ -10,6 +10,7 @@ use crate::{
     features::{
         bookings::{actions, cancel, machine, model},
         catalog::graphql::Service,
+        payments::graphql::Order,
         providers::graphql::{CancellationPolicy, Provider},
         reviews::graphql::Review,
         users::graphql::User,
@@ -167,6 +168,12 @@ impl Booking {
         service
             .map(Service)
             .ok_or_else(|| Error::internal("a booking without a service"))
+    }
+
+    /// The order with which its client pays it; null before there is one, for a free booking, and for who sees the
+    /// booking but not its money (staff without `orders:read`).
+    async fn order(&self, ctx: &Context<'_>) -> Result<Option<Order>> {
+        Order::of_booking(ctx, self.0.id).await
     }
 
     /// From when.

@@ -191,10 +191,12 @@ async fn days_with_a_free_provider(app: &TestApp) -> usize {
     let mut days = 0;
     for day in 1..=13 {
         let from = today + (day * 24).hours();
-        let variables =
-            json!({ "from": from.to_string(), "to": (from + 1.hours()).to_string() });
+        let variables = json!({ "from": from.to_string(), "to": (from + 1.hours()).to_string() });
         let answer = app.anonymous().post(query, variables).await;
-        days += answer.data()["providers"]["nodes"].as_array().unwrap().len();
+        days += answer.data()["providers"]["nodes"]
+            .as_array()
+            .unwrap()
+            .len();
     }
     days
 }

@@ -134,16 +134,11 @@ async fn demo_people_are_signed_in_in_development_by_the_own_page_only() {
     let token: serde_json::Value = own.json().await.unwrap();
     assert_eq!(token, serde_json::json!({ "accessToken": "abc.def.ghi" }));
     let nobody = client.post(format!("{base}/graphiql/people/x"));
-    assert_eq!(
-        nobody.send().await.unwrap().status(),
-        StatusCode::NOT_FOUND
-    );
+    assert_eq!(nobody.send().await.unwrap().status(), StatusCode::NOT_FOUND);
     let read = reqwest::get(&url).await.unwrap();
     assert_eq!(read.status(), StatusCode::METHOD_NOT_ALLOWED);
 
-    let foreign = client
-        .post(&url)
-        .header("sec-fetch-site", "cross-site");
+    let foreign = client.post(&url).header("sec-fetch-site", "cross-site");
     let foreign = foreign.send().await.unwrap();
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
     assert!(!foreign.text().await.unwrap().contains("abc.def.ghi"));

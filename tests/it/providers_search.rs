@@ -238,6 +238,10 @@ async fn free_means_that_a_booking_still_fits() {
     ] {
         assert_eq!(free(from, to).await, expected, "{from} to {to}");
     }
+    // The request for 11:20 is past its deadline, and nobody has swept it away.
+    assert!(!free("11:20", "12:20").await);
+    app.app.clock.set("2026-11-22T00:00:00Z".parse().unwrap());
+    assert!(free("11:20", "12:20").await);
     // Too late to book: the least lead is 75 minutes.
     app.app.clock.set("2026-11-23T11:20:00Z".parse().unwrap());
     assert!(free("12:30", "23:00").await);

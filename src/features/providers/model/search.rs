@@ -84,6 +84,8 @@ pub struct FreeTime {
     pub from: Instant,
     /// Until when.
     pub to: Instant,
+    /// The time: what is past its deadline holds nothing any more (rule 8).
+    pub now: Instant,
     /// The distance between two starts (rule 6), in minutes.
     pub step_minutes: i32,
 }
@@ -182,6 +184,7 @@ impl QueryFragment<Pg> for FreeTime {
         let Self {
             from,
             to,
+            now,
             step_minutes,
         } = self;
         let range = |out: &mut AstPass<'_, 'b, Pg>, sql: [&str; 3]| -> QueryResult<()> {
@@ -212,11 +215,23 @@ impl QueryFragment<Pg> for FreeTime {
             &mut out,
             [
                 " - COALESCE((SELECT range_agg(h.during) FROM held_times h \
+                 JOIN bookings b ON b.id = h.booking_id \
+                 LEFT JOIN booking_proposals bp ON bp.id = h.proposal_id \
                  WHERE h.provider_id = a.provider_id AND h.during && tstzrange(",
                 ", ",
-                ")), '{}'::tstzmultirange)) AS free(gap) ",
+                ")",
             ],
         )?;
+        for (sql, end) in [
+            (" AND (b.state <> 'REQUESTED' OR b.answer_deadline > ", ")"),
+            (" AND (b.state <> 'ACCEPTED' OR b.payment_deadline > ", ")"),
+            (" AND (bp.id IS NULL OR bp.answer_deadline > ", ")"),
+        ] {
+            out.push_sql(sql);
+            out.push_bind_param::<Timestamptz, _>(now)?;
+            out.push_sql(end);
+        }
+        out.push_sql("), '{}'::tstzmultirange)) AS free(gap) ");
         out.push_sql("WHERE a.provider_id = providers.id AND a.ends_at > ");
         range(&mut out, ["", " AND a.starts_at < ", " AND date_bin("])?;
         step(&mut out)?;

@@ -68,12 +68,14 @@ fn free_time(app: &App, from: Timestamp, to: Timestamp) -> Result<Option<FreeTim
         return Err(Error::bad_request("`free` may span 31 days at most."));
     }
     let lead = SignedDuration::from_mins(i64::from(app.config.booking_min_lead_minutes));
-    let earliest = app.clock.now().checked_add(lead).map_err(Error::internal)?;
+    let now = app.clock.now();
+    let earliest = now.checked_add(lead).map_err(Error::internal)?;
     let from = from.max(earliest);
     let step_minutes = i32::try_from(app.config.slot_step_minutes).map_err(Error::internal)?;
     Ok((from < to).then_some(FreeTime {
         from: Instant(from),
         to: Instant(to),
+        now: Instant(now),
         step_minutes,
     }))
 }

@@ -161,7 +161,7 @@ async fn bad_fields_of_a_profile_come_back_together_and_nothing_is_written() {
     let app = start().await;
     let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
     let update = "mutation($input: MeUpdateInput!, $version: Int) {
-        meUpdate(input: $input, expectedVersion: $version) { me { user { displayName } username version }
+        meUpdate(input: $input, expectedVersion: $version) { me { user { displayName } username version city { slug } }
         userErrors { code field } } }";
     let bad = mia
         .post(
@@ -184,8 +184,27 @@ async fn bad_fields_of_a_profile_come_back_together_and_nothing_is_written() {
         .await;
     assert_eq!(
         good.payload("meUpdate")["me"],
-        json!({ "user": { "displayName": "Mia" }, "username": "mia_1", "version": 2 })
+        json!({ "user": { "displayName": "Mia" }, "username": "mia_1", "version": 2, "city": null })
     );
+    let cities = mia.query("{ cities { id slug } }").await;
+    let berlin = cities.data()["cities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|city| city["slug"] == "berlin");
+    for (city, expected) in [
+        (berlin.unwrap()["id"].clone(), json!({ "slug": "berlin" })),
+        (json!(null), json!(null)),
+    ] {
+        let answer = mia
+            .post(update, json!({ "input": { "cityId": city } }))
+            .await;
+        assert_eq!(answer.payload("meUpdate")["me"]["city"], expected);
+    }
+    let nowhere = mia
+        .post(update, json!({ "input": { "cityId": mia.user_id } }))
+        .await;
+    assert_eq!(nowhere.user_error_codes("meUpdate"), ["NOT_FOUND"]);
     let taken = eve
         .post(update, json!({ "input": { "username": "mia_1" } }))
         .await;

@@ -12,6 +12,7 @@ use crate::{
     features::{
         blocks::graphql::{self as blocks, UserBlock},
         bookings::graphql::{Booking, BookingsOfFilter, bookings_of_client},
+        catalog::graphql::City,
         payments::graphql::{self as payments, Order},
         providers::graphql::Provider,
         reports::graphql::{self as reports, Report},
@@ -63,6 +64,14 @@ impl Me {
     /// The language of texts for this person.
     async fn language(&self) -> Language {
         self.0.language.into()
+    }
+
+    /// The city in which you look for services; null until chosen (`meUpdate`).
+    async fn city(&self, ctx: &Context<'_>) -> Result<Option<City>> {
+        match self.0.city_id {
+            Some(id) => Ok(ctx.loaders().cities.load(id).await?.map(City)),
+            None => Ok(None),
+        }
     }
 
     /// Counts the edits; pass it as `expectedVersion`.
@@ -397,7 +406,9 @@ impl AccountMutations {
         }))
     }
 
-    /// Changes your name, handle, language or city. Codes: `INVALID_INPUT`, `ALREADY_EXISTS`, `CONFLICT`.
+    /// Changes your name, handle, language, city or picture. Codes: `INVALID_INPUT`, `NOT_FOUND` (the city, or an upload
+    /// that is not yours), `INVALID_STATE` and `EXPIRED` (the upload has no bytes yet, or is too old),
+    /// `ALREADY_EXISTS` (the handle), `CONFLICT`.
     async fn me_update(
         &self,
         ctx: &Context<'_>,

@@ -93,7 +93,10 @@ struct Office {
 fn office() -> &'static Office {
     static OFFICE: OnceLock<Office> = OnceLock::new();
     OFFICE.get_or_init(|| {
-        let cluster = PrivateCluster::start(PrivateOptions::throwaway()).expect("a cluster");
+        // `make test` installs what is missing; `cargo test` alone asks nobody for rights.
+        let install = std::env::var_os("INSTALL_POSTGRESQL").is_some();
+        let options = PrivateOptions::throwaway().install_missing(install);
+        let cluster = PrivateCluster::start(options).expect("a cluster");
         let (creates, ordered) = mpsc::unbounded_channel();
         let (drops, dropped) = mpsc::unbounded_channel();
         let main = cluster.socket_url_of("companion");

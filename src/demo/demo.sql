@@ -121,6 +121,25 @@ FROM demo_booking d
 JOIN providers p ON p.id = d.provider_id
 JOIN LATERAL (SELECT * FROM provider_services ps WHERE ps.provider_id = d.provider_id ORDER BY ps.id OFFSET d.b % 3 LIMIT 1) ps ON true;
 
+-- Between the two whom `serve` prints tokens of: one that is just over and can be completed, and one that waits for an
+-- answer. The provider's day off is neither yesterday, nor today, nor the day after tomorrow.
+INSERT INTO demo_choice
+SELECT 900000 + k, 101, 0, pg_temp.demo_id('user', 3), t.starts_at, ps.provider_id, ps.service_id, ps.price_minor, ps.currency,
+       ps.duration_minutes, p.cancellation_policy, t.starts_at + t.length, CASE k WHEN 1 THEN 'CONFIRMED' ELSE 'REQUESTED' END
+FROM demo, generate_series(1, 2) k
+JOIN LATERAL (SELECT * FROM provider_services WHERE provider_id = pg_temp.demo_id('provider', 101) ORDER BY id OFFSET k LIMIT 1) ps ON true
+JOIN providers p ON p.id = ps.provider_id
+JOIN LATERAL (
+    SELECT make_interval(mins => ps.duration_minutes) AS length,
+           CASE k WHEN 1 THEN least(w.ends_at, date_trunc('hour', demo.at)) - make_interval(mins => ps.duration_minutes)
+                  ELSE w.starts_at + interval '4 hours' END AS starts_at
+    FROM availabilities w
+    WHERE w.provider_id = ps.provider_id
+      AND CASE k WHEN 1 THEN w.starts_at + make_interval(mins => ps.duration_minutes) <= date_trunc('hour', demo.at)
+                 ELSE w.id = pg_temp.demo_id('window', 101 * 1000 + 2 + 100) END
+    ORDER BY w.starts_at DESC LIMIT 1
+) t ON true;
+
 -- When each step was taken, within the deadlines; open ones are still within theirs when this is loaded.
 CREATE TEMPORARY TABLE demo_state ON COMMIT DROP AS
 SELECT s.*, CASE

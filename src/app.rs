@@ -66,7 +66,8 @@ impl App {
             statement_timeout: config.timeouts.statement,
         };
         let db = Db::new(&url, options)?;
-        let access = Arc::new(AccessCache::start(url));
+        let direct = config.direct_url().map(ExposeSecret::expose_secret);
+        let access = Arc::new(AccessCache::start(direct.unwrap_or(&url).to_owned()));
         let tokens = TokenKeys::new(
             &config.jwt_secrets,
             &config.jwt_issuer,

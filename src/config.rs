@@ -162,6 +162,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database; `None` only in development, where a private one is started.
     pub database_url: Option<SecretString>,
+    /// The same database past a pooler, where there is one; see [`Config::direct_url`].
+    pub database_direct_url: Option<SecretString>,
     /// Connections this process may hold.
     pub database_pool_size: usize,
     /// The filter of log lines, in `tracing`'s notation.
@@ -295,6 +297,14 @@ impl Config {
     /// The settings of development with nothing set: a start for tests.
     pub fn development() -> Self {
         Self::read(|_| None).0
+    }
+
+    /// The database's address for what needs a connection of its own (LISTEN, migrations), which a pooler in
+    /// transaction mode does not give.
+    pub fn direct_url(&self) -> Option<&SecretString> {
+        self.database_direct_url
+            .as_ref()
+            .or(self.database_url.as_ref())
     }
 
     /// Whether this is production.
@@ -432,6 +442,7 @@ impl Config {
             app_title: r.text("APP_TITLE"),
             data_dir,
             database_url: read_database_url(&mut r, production),
+            database_direct_url: read_address(&mut r, "DATABASE_DIRECT_URL"),
             database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1000),
             log_level,
             log_format: r.choice(

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::output::{Failure, database_url};
+use super::output::{Failure, direct_url};
 use crate::{config::Config, db::migrate};
 
 /// What to do with the database's version.
@@ -18,7 +18,7 @@ pub(super) enum Migrate {
 
 impl Migrate {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let url = database_url(config)?;
+        let url = direct_url(config)?;
         match self {
             Self::Up => {
                 for name in migrate::up(&url).await? {

@@ -56,6 +56,15 @@ pub(super) fn database_url(config: &Config) -> Result<String, Failure> {
         .ok_or_else(|| Failure::settings("DATABASE_URL is not set (`companion serve` prints the one of its private PostgreSQL)"))
 }
 
+/// The same past a pooler, for migrations: they hold a lock as long as their connection lives.
+pub(super) fn direct_url(config: &Config) -> Result<String, Failure> {
+    let url = database_url(config)?;
+    Ok(config
+        .database_direct_url
+        .as_ref()
+        .map_or(url, |direct| direct.expose_secret().to_owned()))
+}
+
 /// The application on the configured database, with the system's time and randomness.
 pub(super) fn app(config: Config) -> Result<App, Failure> {
     database_url(&config)?;

@@ -6,7 +6,7 @@ use axum::Router;
 use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::output::{Failure, app, database_url};
+use super::output::{Failure, app, direct_url};
 use crate::{
     app::App,
     config::Config,
@@ -62,7 +62,7 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
 /// Brings the database to this version in development. In production that is a deployment's own step, and a server
 /// that lacks it does not start; one whose database is away does, and waits for it.
 async fn check_migrations(config: &Config) -> Result<(), Failure> {
-    let url = database_url(config)?;
+    let url = direct_url(config)?;
     if !config.is_production() {
         for name in migrate::up(&url).await? {
             tracing::info!(migration = name, "applied");

@@ -149,16 +149,23 @@ pub(super) fn read_database_url<F: Fn(&str) -> Option<String>>(
     r: &mut Reader<F>,
     production: bool,
 ) -> Option<SecretString> {
-    let Some(url) = r.set("DATABASE_URL") else {
-        if production {
-            r.problem("DATABASE_URL", "is missing");
-        }
-        return None;
-    };
+    let url = read_address(r, "DATABASE_URL");
+    if url.is_none() && production {
+        r.problem("DATABASE_URL", "is missing");
+    }
+    url
+}
+
+/// A database's address.
+pub(super) fn read_address<F: Fn(&str) -> Option<String>>(
+    r: &mut Reader<F>,
+    name: &'static str,
+) -> Option<SecretString> {
+    let url = r.set(name)?;
     // The parser's message may repeat a piece of the address, and with it the password.
     if url.trim().is_empty() || url.parse::<tokio_postgres::Config>().is_err() {
         r.problem(
-            "DATABASE_URL",
+            name,
             "must be an address such as postgres://user:password@host/name",
         );
     }

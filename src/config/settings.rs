@@ -83,6 +83,10 @@ pub static SETTINGS: &[Setting] = &[
         "DATABASE_URL",
         "postgres://user:password@host/database; absent in development: a private PostgreSQL is started.",
     ),
+    open(
+        "DATABASE_DIRECT_URL",
+        "The same database past a pooler (PgBouncer in transaction mode), for LISTEN and migrations; absent: DATABASE_URL.",
+    ),
     fixed(
         "DATABASE_POOL_SIZE",
         "10",

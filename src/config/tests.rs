@@ -105,6 +105,7 @@ fn production_refuses_short_blank_and_made_up_secrets() {
         ("JWT_SECRET", MADE_UP_JWT_SECRET),
         ("DATABASE_URL", ""),
         ("DATABASE_URL", "mysql://x"),
+        ("DATABASE_DIRECT_URL", ""),
         ("TELEGRAM_BOT_TOKEN", ""),
         ("TELEGRAM_BOT_TOKEN", "no-colon"),
         ("TELEGRAM_BOT_TOKEN", MADE_UP_BOT_TOKEN),

@@ -13,10 +13,21 @@ use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
 };
-use tokio_postgres::AsyncMessage;
+use tokio_postgres::{AsyncMessage, Client};
 
 /// How often the heartbeat asks; a third of the second that rule 17 allows.
 const HEARTBEAT: Duration = Duration::from_millis(300);
+
+/// What a listener sends itself to see that messages arrive.
+const PROBE: &str = "probe";
+/// How long the probe may take.
+const PROBE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// LISTEN was accepted and brings nothing: between us and the database is a pooler that gives each transaction
+/// another connection.
+#[derive(Debug, thiserror::Error)]
+#[error("messages of the database do not arrive")]
+struct Deaf;
 
 /// Says how long ago the database was last heard.
 #[derive(Clone)]
@@ -82,9 +93,16 @@ impl Listener {
         let freshness = Freshness::new();
         let heard = freshness.clone();
         let task = tokio::spawn(async move {
+            let mut said = false;
             loop {
                 if let Err(error) = listen(&url, channel, &heard, &on_payload, &on_gap).await {
                     tracing::debug!(%error, channel, "listening was interrupted");
+                    if error.is::<Deaf>() && !said {
+                        said = true;
+                        tracing::warn!(
+                            "{error}: set DATABASE_DIRECT_URL past the pooler; until then every request asks for its rights"
+                        );
+                    }
                 }
                 tokio::time::sleep(HEARTBEAT).await;
             }
@@ -122,18 +140,15 @@ async fn listen(
     config
         .application_name("companion listen")
         .connect_timeout(Duration::from_secs(2));
-    let (sender, mut messages) = mpsc::unbounded_channel();
-    let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-        forward(connection, sender);
-        client
-    } else {
-        let (client, connection) = config.connect(super::pool::tls()?).await?;
-        forward(connection, sender);
-        client
-    };
+    let (client, mut messages) = open(&config).await?;
     client.batch_execute(&format!("LISTEN {channel}")).await?;
+    let on_payload = |payload: &str| {
+        if payload != PROBE {
+            on_payload(payload);
+        }
+    };
     on_gap();
+    probe(&config, channel, &mut messages, &on_payload).await?;
     loop {
         let asked = Instant::now();
         // Notifications that were committed before this statement arrive before its answer.
@@ -153,6 +168,52 @@ async fn listen(
                 },
             }
         }
+    }
+}
+
+/// Opens a connection, and what its notifications come out of.
+async fn open(
+    config: &tokio_postgres::Config,
+) -> Result<(Client, mpsc::UnboundedReceiver<String>), Box<dyn std::error::Error + Send + Sync>> {
+    let (sender, messages) = mpsc::unbounded_channel();
+    let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        forward(connection, sender);
+        client
+    } else {
+        let (client, connection) = config.connect(super::pool::tls()?).await?;
+        forward(connection, sender);
+        client
+    };
+    Ok((client, messages))
+}
+
+/// Makes sure that a message arrives while nothing is asked. A pooler in transaction mode accepts LISTEN and answers
+/// every heartbeat, yet brings no message; taken for fresh, an ended session would work on.
+async fn probe(
+    config: &tokio_postgres::Config,
+    channel: &str,
+    messages: &mut mpsc::UnboundedReceiver<String>,
+    on_payload: impl Fn(&str),
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let (other, _) = open(config).await?;
+    other
+        .batch_execute(&format!("NOTIFY {channel}, '{PROBE}'"))
+        .await?;
+    let arrived = async {
+        // Another copy's probe proves as much as our own.
+        while let Some(payload) = messages.recv().await {
+            if payload == PROBE {
+                return true;
+            }
+            on_payload(&payload);
+        }
+        false
+    };
+    match tokio::time::timeout(PROBE_PATIENCE, arrived).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("the connection was closed".into()),
+        Err(_) => Err(Deaf.into()),
     }
 }
 

@@ -23,6 +23,7 @@ mod http_surroundings;
 mod journey;
 mod keyset_plans;
 mod media;
+mod pooler;
 mod private_postgres;
 mod providers;
 mod providers_search;

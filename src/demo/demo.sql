@@ -207,11 +207,11 @@ INSERT INTO order_lines (id, order_id, position, title, amount_minor)
 SELECT pg_temp.demo_id('line', b), pg_temp.demo_id('order', b), 0, services.title, price_minor
 FROM demo_state JOIN services ON services.id = service_id WHERE paid;
 
-INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, reply, replied_at, version, created_at, updated_at)
+INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, hidden_reason, reply, replied_at, version, created_at, updated_at)
 SELECT pg_temp.demo_id('review', b), pg_temp.demo_id('booking', b), provider_id, client_id,
        (ARRAY[5, 4, 5, 3, 5, 4, 5, 5, 2])[1 + (b * 7 + n) % 9],
        pg_temp.pick(b + n, ARRAY['A lovely afternoon, thank you!','On time and very kind.','Good company, would book again.','Knows every corner of the city.','It was fine, a bit short.','Made a hard day easier.','Great with my dog.']),
-       b % 23 <> 0,
+       b % 23 <> 0, CASE WHEN b % 23 = 0 THEN 'It names other people.' END,
        CASE WHEN b % 4 = 0 THEN 'Thank you, see you again!' END,
        CASE WHEN b % 4 = 0 THEN least(ends_at + interval '30 hours', at) END,
        1, ends_at + interval '5 hours', ends_at + interval '5 hours'

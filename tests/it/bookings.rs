@@ -560,7 +560,8 @@ async fn no_suspended_party_keeps_what_is_ahead() {
         let done = market.confirmed(120).await;
         let app = &market.app;
         app.sql(&format!(
-            "UPDATE bookings SET starts_at = '{}' WHERE id = '{}'",
+            "UPDATE bookings SET starts_at = '{0}', ends_at = '{0}'::timestamptz + (ends_at - starts_at)
+                 WHERE id = '{1}'",
             app.now(),
             uuid::<BookingId>(&done)
         ))

@@ -113,7 +113,8 @@ async fn what_cannot_be_reported_is_refused_and_leaves_nothing() {
         .query(&format!("mutation {{ reviewCreate(bookingId: \"{booking}\", input: {{rating: 1}}) {{ review {{ id }} userErrors {{ code }} }} }}"))
         .await;
     let review = review.payload("reviewCreate")["review"]["id"].clone();
-    app.sql("UPDATE reviews SET visible = false").await;
+    app.sql("UPDATE reviews SET visible = false, hidden_reason = 'x'")
+        .await;
     for (client, target, code, field) in [
         (
             &mia,

@@ -76,10 +76,9 @@ pub(super) async fn recompute(
 ) -> Result<OrderFacts> {
     let rows = refunds::of_orders(conn, &[order.id]).await?;
     let kept = events::of_order(conn, order.id).await?;
-    let parsed: Vec<WebhookEvent> = kept
-        .iter()
-        .filter_map(|(_, body, _)| WebhookEvent::parse(body).ok())
-        .collect();
+    // What was kept could be read then; leaving out what cannot be now would lose money from the sum.
+    let parsed = kept.iter().map(|(_, body, _)| WebhookEvent::parse(body));
+    let parsed: Vec<WebhookEvent> = parsed.collect::<Result<_, _>>().map_err(Error::internal)?;
     let terms = Terms {
         order: order.id,
         total: Money::new(order.total_minor, currency(order)?).map_err(Error::internal)?,

@@ -35,6 +35,14 @@ impl TestApp {
         let [booking, category, service] = [self.uuid(), self.uuid(), self.uuid()];
         let user = client.user_id.parse::<UserId>().unwrap().0;
         let completed = completed_at.map_or("NULL".to_owned(), |at| format!("'{at}'"));
+        let payable = match state {
+            "ACCEPTED" => format!("'{}'", self.now()),
+            _ => "NULL".to_owned(),
+        };
+        let absent = match state {
+            "NO_SHOW" => "'CLIENT'",
+            _ => "NULL",
+        };
         let provider = provider.0;
         let sql = format!(
             "INSERT INTO categories (id, slug, title, position) VALUES ('{category}', 'c-{category}', 'C', 1);
@@ -42,10 +50,11 @@ impl TestApp {
                  VALUES ('{service}', '{category}', 'S', '', 'ACTIVE', 1, '{now}', '{now}');
              INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note,
                  price_minor, currency, duration_minutes, cancellation_policy, boundary_version, buffer_before_minutes,
-                 buffer_after_minutes, answer_deadline, completed_at, created_at, updated_at)
+                 buffer_after_minutes, answer_deadline, payment_deadline, absent_side, completed_at, created_at,
+                 updated_at)
                  VALUES ('{booking}', '{user}', '{provider}', '{service}', '{state}', 1, '{now}',
-                 '{now}'::timestamptz + interval '1 hour', '', 0, 'EUR', 60, 'FLEXIBLE', 1, 0, 0, '{now}', {completed},
-                 '{now}', '{now}');",
+                 '{now}'::timestamptz + interval '1 hour', '', 0, 'EUR', 60, 'FLEXIBLE', 1, 0, 0, '{now}',
+                 {payable}, {absent}, {completed}, '{now}', '{now}');",
             now = self.now()
         );
         self.conn().await.batch_execute(&sql).await.unwrap();

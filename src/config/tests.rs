@@ -304,6 +304,19 @@ fn env_example_is_the_table() {
 }
 
 #[test]
+fn the_readme_has_a_row_for_each_setting() {
+    let readme = include_str!("../../README.md");
+    for setting in settings::SETTINGS {
+        let default = match setting.default {
+            Some(value) if !value.is_empty() => format!("`{value}`"),
+            _ => "–".to_owned(),
+        };
+        let row = format!("\n| `{}` | {default} | ", setting.name);
+        assert!(readme.contains(&row), "README.md has no row {row}");
+    }
+}
+
+#[test]
 fn every_default_in_env_example_can_be_uncommented() {
     let defaults: Vec<_> = settings::SETTINGS
         .iter()

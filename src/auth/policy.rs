@@ -73,6 +73,7 @@ pub const MUTATIONS: &[(&str, Audience)] = &[
     ("providerSuspend", Permission("providers:suspend")),
     ("providerReinstate", Permission("providers:suspend")),
     ("providerMediaAttach", SignedIn),
+    ("providerMediaUpdate", SignedIn),
     ("providerMediaReorder", SignedIn),
     ("providerMediaRemove", SignedIn),
     ("providerServicePricingSet", SignedIn),

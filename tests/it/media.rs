@@ -14,8 +14,10 @@ const BEGIN: &str = "mutation($purpose: MediaPurpose!, $size: Int64!) {
     mediaUploadBegin(input: {purpose: $purpose, byteSize: $size}) {
         upload { id url purpose byteSize expiresAt } userErrors { code field } } }";
 const ATTACH: &str = "mutation($upload: ID!, $caption: String!) {
-    providerMediaAttach(uploadId: $upload, caption: $caption) {
+    providerMediaAttach(uploadId: $upload, input: {caption: $caption}) {
         providerMedia { id caption media { id url } } userErrors { code field } } }";
+const UPDATE: &str = "mutation($id: ID!, $caption: String!) { providerMediaUpdate(id: $id, input: {caption: $caption}) {
+    providerMedia { id caption } userErrors { code field } } }";
 const REORDER: &str = "mutation($ids: [ID!]!) { providerMediaReorder(ids: $ids) {
     portfolio { id } userErrors { code field } } }";
 const REMOVE: &str = "mutation($id: ID!) { providerMediaRemove(id: $id) {
@@ -303,6 +305,26 @@ async fn a_portfolio_is_filled_ordered_and_thinned() {
             ["NOT_ALLOWED"]
         );
     }
+    let answer = pro
+        .post(UPDATE, json!({ "id": a, "caption": " By the river " }))
+        .await;
+    assert_eq!(
+        answer.payload("providerMediaUpdate")["providerMedia"],
+        json!({ "id": a, "caption": "By the river" })
+    );
+    for (client, id, caption, code) in [
+        (&pro, &a, "two\nlines", "INVALID_INPUT"),
+        (&pro, &provider.to_string(), "x", "NOT_FOUND"),
+        (&mia, &a, "x", "NOT_ALLOWED"),
+    ] {
+        let answer = client
+            .post(UPDATE, json!({ "id": id, "caption": caption }))
+            .await;
+        assert_eq!(answer.user_error_codes("providerMediaUpdate"), [code]);
+    }
+    let kept = format!("{{ node(id: \"{a}\") {{ ... on ProviderMedia {{ caption }} }} }}");
+    let answer = mia.query(&kept).await;
+    assert_eq!(answer.data()["node"], json!({ "caption": "By the river" }));
     pro.post(REMOVE, json!({ "id": a }))
         .await
         .payload("providerMediaRemove");

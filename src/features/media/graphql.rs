@@ -185,6 +185,14 @@ payload! {
 }
 
 payload! {
+    /// What `providerMediaUpdate` did.
+    ProviderMediaUpdatePayload {
+        /// The picture as it is now.
+        provider_media: ProviderMedia
+    }
+}
+
+payload! {
     /// What `providerMediaReorder` did.
     ProviderMediaReorderPayload {
         /// Your portfolio in its new order.
@@ -207,6 +215,21 @@ pub struct MediaUploadBeginInput {
     pub purpose: MediaPurpose,
     /// Its size in bytes, at most 10 MB where the operator has not set another limit.
     pub byte_size: Int64,
+}
+
+/// How a new picture of a portfolio is shown.
+#[derive(InputObject, Default)]
+pub struct ProviderMediaAttachInput {
+    /// What stands under it: one line of at most 300 characters, may be empty.
+    #[graphql(default)]
+    pub caption: String,
+}
+
+/// A change of a picture of a portfolio.
+#[derive(InputObject)]
+pub struct ProviderMediaUpdateInput {
+    /// What stands under it: one line of at most 300 characters, may be empty.
+    pub caption: String,
 }
 
 /// Mutations of pictures.
@@ -236,12 +259,28 @@ impl MediaMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The upload (`upl_…`), announced for PORTFOLIO.")] upload_id: ID,
-        #[graphql(desc = "One line of at most 300 characters.", default)] caption: String,
+        #[graphql(desc = "How it is shown.", default)] input: ProviderMediaAttachInput,
     ) -> Result<ProviderMediaAttachPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
+        let ProviderMediaAttachInput { caption } = input;
         let upload = args::maybe_id(&upload_id);
         let item = retry_conflict(|| portfolio::attach(app, viewer, upload, &caption)).await;
         ProviderMediaAttachPayload::of(item.map(|item| ProviderMedia(Arc::new(item))))
+    }
+
+    /// Changes how a picture of your portfolio is shown. Codes: `INVALID_INPUT`, `NOT_FOUND`, `NOT_ALLOWED` (no profile),
+    /// `INVALID_STATE` (the profile is closed).
+    async fn provider_media_update(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The picture in your portfolio (`pmd_…`).")] id: ID,
+        #[graphql(desc = "The change.")] input: ProviderMediaUpdateInput,
+    ) -> Result<ProviderMediaUpdatePayload> {
+        let (app, viewer) = (ctx.app(), ctx.viewer());
+        let ProviderMediaUpdateInput { caption } = input;
+        let id = args::maybe_id(&id);
+        let item = retry_conflict(|| portfolio::update(app, viewer, id, &caption)).await;
+        ProviderMediaUpdatePayload::of(item.map(|item| ProviderMedia(Arc::new(item))))
     }
 
     /// Puts your portfolio into an order. Codes: `INVALID_INPUT` (one twice), `NOT_FOUND`, `NOT_ALLOWED` (no profile),

@@ -305,6 +305,19 @@ pub async fn delete_item(conn: &mut AsyncPgConnection, id: ProviderMediaId) -> Q
     Ok(())
 }
 
+/// Writes what stands under a picture.
+pub async fn save_caption(
+    conn: &mut AsyncPgConnection,
+    id: ProviderMediaId,
+    caption: &str,
+) -> QueryResult<()> {
+    diesel::update(provider_media::table.find(id))
+        .set(provider_media::caption.eq(caption))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Puts a provider's pictures into this order, in one statement; the constraint on positions is checked at the end.
 pub async fn save_order(
     conn: &mut AsyncPgConnection,

@@ -47,6 +47,19 @@ async fn lock_own(conn: &mut AsyncPgConnection, user: UserId) -> Result<Provider
     )
 }
 
+/// A picture in this provider's portfolio.
+async fn own_item(
+    conn: &mut AsyncPgConnection,
+    provider: ProviderId,
+    id: Option<ProviderMediaId>,
+) -> Result<PortfolioItem> {
+    model::items_by_ids(conn, id.as_slice())
+        .await?
+        .pop()
+        .filter(|item| item.row.provider_id == provider)
+        .ok_or_else(|| Error::not_found("id"))
+}
+
 fn entry(action: &'static str, provider: ProviderId, after: serde_json::Value) -> Entry {
     Entry {
         action,
@@ -69,7 +82,7 @@ pub async fn attach(
     let user = viewer.require_user()?;
     let now = app.clock.now();
     let mut problems = Problems::new();
-    let caption = problems.take("caption", text::single_line(caption, 0..=CAPTION));
+    let caption = problems.take("input.caption", text::single_line(caption, 0..=CAPTION));
     problems.check()?;
 
     let mut tx = app.db.begin().await?;
@@ -108,6 +121,40 @@ pub async fn attach(
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
     Ok(PortfolioItem { row, media })
+}
+
+/// Writes another line under a picture of the viewer's portfolio.
+///
+/// Errors: `INVALID_INPUT`, `NOT_FOUND` for one that is not in it, `NOT_ALLOWED` without a profile, `INVALID_STATE` for
+/// a closed one.
+pub async fn update(
+    app: &App,
+    viewer: &Viewer,
+    id: Option<ProviderMediaId>,
+    caption: &str,
+) -> Result<PortfolioItem> {
+    let user = viewer.require_user()?;
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let caption = problems.take("input.caption", text::single_line(caption, 0..=CAPTION));
+    problems.check()?;
+
+    let mut tx = app.db.begin().await?;
+    let provider = lock_own(&mut tx, user).await?;
+    let mut item = own_item(&mut tx, provider.id, id).await?;
+    let before = std::mem::replace(&mut item.row.caption, caption.unwrap_or_default());
+    model::save_caption(&mut tx, item.row.id, &item.row.caption).await?;
+    let entry = Entry {
+        before: Some(json!({ "media": item.media.id, "caption": before })),
+        ..entry(
+            "provider.mediaUpdate",
+            provider.id,
+            json!({ "media": item.media.id, "caption": item.row.caption }),
+        )
+    };
+    audit::record(&mut tx, app, viewer, now, entry).await?;
+    tx.commit().await?;
+    Ok(item)
 }
 
 /// Puts the viewer's portfolio into this order: each of its pictures once. Answers it.
@@ -175,11 +222,7 @@ pub async fn remove(
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let provider = lock_own(&mut tx, user).await?;
-    let item = model::items_by_ids(&mut tx, id.as_slice())
-        .await?
-        .pop()
-        .filter(|item| item.row.provider_id == provider.id)
-        .ok_or_else(|| Error::not_found("id"))?;
+    let item = own_item(&mut tx, provider.id, id).await?;
     model::delete_item(&mut tx, item.row.id).await?;
     service::discard(&mut tx, app, item.media.id, now).await?;
     let after = json!({ "removed": item.media.id });

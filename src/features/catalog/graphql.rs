@@ -15,7 +15,7 @@ use crate::{
         ids::{CategoryId, CityId, ServiceId},
         retry_conflict,
     },
-    error::Result,
+    error::{Error, Result},
     graphql::{
         args, connection::Connection, context::ContextExt, scalars::DateTime, scalars::TimeZone,
     },
@@ -119,8 +119,10 @@ impl Service {
     }
 
     /// What it is a kind of.
-    async fn category(&self, ctx: &Context<'_>) -> Result<Option<Category>> {
-        Category::by_id(ctx, self.0.category_id).await
+    async fn category(&self, ctx: &Context<'_>) -> Result<Category> {
+        Category::by_id(ctx, self.0.category_id)
+            .await?
+            .ok_or_else(|| Error::internal("a service without a category"))
     }
 
     /// One line of 1 to 120 characters.

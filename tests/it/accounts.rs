@@ -138,6 +138,51 @@ async fn a_reused_refresh_token_ends_the_family() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn logging_out_ends_one_session_or_all_of_them() {
+    const LOG_OUT: &str = "mutation($token: String!, $everywhere: Boolean!) {
+        authLogout(refreshToken: $token, everywhere: $everywhere) { loggedOut userErrors { code } } }";
+    let app = start().await;
+    let client = app.anonymous();
+    let mut signed_in = Vec::new();
+    for _ in 0..3 {
+        let answer = client
+            .post(SIGN_IN, json!({ "initData": init_data(&app, 42, "Mia") }))
+            .await;
+        signed_in.push(answer.payload("authTelegram").clone());
+    }
+    let lives = async |number: usize| {
+        let me = client.with_token(signed_in[number]["accessToken"].as_str().unwrap());
+        me.query("{ me { id } }").await.body.get("errors").is_none()
+    };
+    let token = signed_in[0]["refreshToken"].clone();
+    let answer = client
+        .post(LOG_OUT, json!({ "token": token, "everywhere": false }))
+        .await;
+    assert_eq!(answer.payload("authLogout")["loggedOut"], true);
+    assert_eq!(
+        [lives(0).await, lives(1).await, lives(2).await],
+        [false, true, true]
+    );
+    // Once more ends nothing else; everywhere ends the rest, whatever became of the session that asks.
+    for (everywhere, others_live) in [(false, true), (true, false)] {
+        let answer = client
+            .post(LOG_OUT, json!({ "token": token, "everywhere": everywhere }))
+            .await;
+        answer.payload("authLogout");
+        assert_eq!([lives(1).await, lives(2).await], [others_live; 2]);
+    }
+    let ended = app.count("audit_events WHERE action = 'auth.logout'").await;
+    assert_eq!(ended, 2);
+    let unknown = client
+        .post(LOG_OUT, json!({ "token": "x", "everywhere": true }))
+        .await;
+    assert_eq!(
+        unknown.user_error_codes("authLogout"),
+        ["INVALID_CREDENTIALS"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_session_stops_and_nobody_elses_can_be_revoked() {
     let app = start().await;
     let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);

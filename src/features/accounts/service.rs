@@ -312,7 +312,8 @@ pub async fn refresh(app: &App, viewer: &Viewer, presented: &str) -> Result<Sign
 
 /// Ends the session that a refresh token belongs to, or every session of its person.
 ///
-/// Errors: `INVALID_CREDENTIALS` when it belongs to none. A session that has ended stays ended without an error.
+/// Errors: `INVALID_CREDENTIALS` when it belongs to none. A session that has ended stays ended without an error, and
+/// does not keep the others alive.
 pub async fn log_out(app: &App, viewer: &Viewer, presented: &str, everywhere: bool) -> Result<()> {
     let now = app.clock.now();
     let presented = RefreshToken::parse(presented).ok_or_else(invalid_refresh_token)?;
@@ -323,9 +324,6 @@ pub async fn log_out(app: &App, viewer: &Viewer, presented: &str, everywhere: bo
     let session = model::lock_session(&mut tx, id)
         .await?
         .ok_or_else(invalid_refresh_token)?;
-    if session.revoked_at.is_some() {
-        return Ok(());
-    }
     let ended = if everywhere {
         model::revoke_all(
             &mut tx,
@@ -335,9 +333,15 @@ pub async fn log_out(app: &App, viewer: &Viewer, presented: &str, everywhere: bo
         )
         .await?
     } else {
-        model::revoke(&mut tx, id, RevokedReason::Logout, Instant(now)).await?;
-        vec![id]
+        let lives = session.revoked_at.is_none();
+        if lives {
+            model::revoke(&mut tx, id, RevokedReason::Logout, Instant(now)).await?;
+        }
+        lives.then_some(id).into_iter().collect()
     };
+    if ended.is_empty() {
+        return Ok(());
+    }
     let entry = Entry {
         action: "auth.logout",
         target: Some(("usr", session.user_id.0)),

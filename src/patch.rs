@@ -1,4 +1,8 @@
-//! A field of an update: left alone, cleared, or set.
+//! Edits: a field that is left alone, cleared or set, and the version that an edit is of.
+
+use serde_json::json;
+
+use crate::error::{ErrorCode, Problem, Result};
 
 /// What an update says about one field. Services take this, since they know nothing of GraphQL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,9 +25,16 @@ impl<T> Patch<T> {
             Self::Set(value) => Some(value),
         }
     }
+}
 
-    /// Whether the value stays.
-    pub fn is_keep(&self) -> bool {
-        matches!(self, Self::Keep)
+/// Refuses an edit of another version than this one with `CONFLICT` and `details.version`.
+pub fn expect_version(expected: Option<i32>, version: i32) -> Result<()> {
+    if expected.is_none_or(|expected| expected == version) {
+        return Ok(());
     }
+    let problem = Problem::new(ErrorCode::Conflict, "It was changed meanwhile.");
+    Err(problem
+        .at("expectedVersion")
+        .with(json!({ "version": version }))
+        .into())
 }

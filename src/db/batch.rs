@@ -9,21 +9,18 @@ pub use dataloader::BatchFn;
 
 use crate::error::{Error, Result};
 
-/// What a loader keeps for each key.
-pub type Loaded<V> = Result<V>;
-
 /// A loader of `V` by `K`, batched by `F`.
-pub struct Loader<K, V, F>(dataloader::cached::Loader<K, Loaded<V>, F>)
+pub struct Loader<K, V, F>(dataloader::cached::Loader<K, Result<V>, F>)
 where
     K: Eq + Hash + Clone,
     V: Clone,
-    F: BatchFn<K, Loaded<V>>;
+    F: BatchFn<K, Result<V>>;
 
 impl<K, V, F> Loader<K, V, F>
 where
     K: Eq + Hash + Clone + std::fmt::Debug,
     V: Clone,
-    F: BatchFn<K, Loaded<V>>,
+    F: BatchFn<K, Result<V>>,
 {
     /// A loader for one request.
     pub fn new(batch: F) -> Self {
@@ -33,11 +30,6 @@ where
     /// The value of this key, with the others of its level in one statement.
     pub async fn load(&self, key: K) -> Result<V> {
         self.0.try_load(key).await.map_err(Error::internal)?
-    }
-
-    /// Keeps a value that another statement brought along.
-    pub async fn prime(&self, key: K, value: V) {
-        self.0.prime(key, Ok(value)).await;
     }
 }
 

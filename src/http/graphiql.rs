@@ -13,9 +13,12 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
+use html_escape::encode_quoted_attribute;
 use rust_embed::RustEmbed;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+use super::caching::is_cached;
 
 /// What `npm run build` made of `web/`. Release builds carry the files; debug builds read them from the folder, so
 /// that a rebuilt page needs no compilation.
@@ -54,7 +57,7 @@ pub trait DemoPeople: Send + Sync {
     async fn sign_in(&self, role: &str) -> Option<String>;
 }
 
-/// The routes of the page: `/graphiql`, `/graphiql/assets/{name}` and, with `people`, `GET /graphiql/people.json` and
+/// The routes of the page: `/graphiql`, to which `/` leads, `/graphiql/assets/{name}` and, with `people`, `GET /graphiql/people.json` and
 /// `POST /graphiql/people/{role}`.
 ///
 /// `title` is the page's title as plain text. Whether the page is served at all is the caller's to decide
@@ -63,7 +66,7 @@ pub fn router<S>(title: &str, people: Option<Arc<dyn DemoPeople>>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let page = Arc::<str>::from(escape_html(title));
+    let page = Arc::<str>::from(encode_quoted_attribute(title).as_ref());
     let mut router = Router::new()
         .route(
             "/graphiql",
@@ -73,7 +76,8 @@ where
             "/graphiql/",
             get(|| async { Redirect::permanent("/graphiql") }),
         )
-        .route("/graphiql/assets/{name}", get(asset));
+        .route("/graphiql/assets/{name}", get(asset))
+        .route("/", get(|| async { Redirect::temporary("/graphiql") }));
     if let Some(people) = people {
         let listed = people.clone();
         let list = move || async move {
@@ -97,7 +101,7 @@ fn index(escaped_title: &str, headers: &HeaderMap) -> Response {
     };
     let page = template.replace(TITLE_PLACEHOLDER, escaped_title);
     let tag = entity_tag(&Sha256::digest(&page));
-    if matches(headers, &tag) {
+    if is_cached(headers, &tag) {
         return with_headers(not_modified(&tag), "no-cache");
     }
     let mut response = html(page);
@@ -123,7 +127,7 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
     };
     let tag = entity_tag(&file.metadata.sha256_hash());
     let caching = "public, max-age=31536000, immutable";
-    if matches(&headers, &tag) {
+    if is_cached(&headers, &tag) {
         return with_headers(not_modified(&tag), caching);
     }
     let mut response = match file.data {
@@ -204,20 +208,6 @@ fn entity_tag(digest: &[u8]) -> String {
     format!("\"{}\"", hex::encode(digest))
 }
 
-/// Whether the caller already holds what `tag` names (RFC 9110, section 13.1.2: weak comparison).
-fn matches(headers: &HeaderMap, tag: &str) -> bool {
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            value
-                .split(',')
-                .map(str::trim)
-                .any(|given| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag)
-        })
-}
-
 /// The content type by the file's ending: the few that the build makes.
 fn content_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map(|(_, ending)| ending) {
@@ -232,50 +222,14 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// Plain text as HTML, safe in text and in quoted attributes.
-fn escape_html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_title_cannot_leave_its_place() {
-        assert_eq!(
-            escape_html("</title><script>'a' & \"b\""),
-            "&lt;/title&gt;&lt;script&gt;&#39;a&#39; &amp; &quot;b&quot;"
-        );
-    }
-
-    #[test]
     fn the_page_for_a_build_without_npm_says_what_to_do() {
-        let page = missing_page(&escape_html("A <b> title"));
+        let page = missing_page(&encode_quoted_attribute("A <b> title"));
         assert!(page.contains("<title>A &lt;b&gt; title</title>"), "{page}");
         assert!(page.contains("make web"), "{page}");
-    }
-
-    #[test]
-    fn an_entity_tag_matches_weakly_and_in_a_list() {
-        let with = |value: &'static str| {
-            HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(value))])
-        };
-        assert!(matches(&with("\"a\""), "\"a\""));
-        assert!(matches(&with("\"b\", W/\"a\""), "\"a\""));
-        assert!(matches(&with("*"), "\"a\""));
-        assert!(!matches(&with("\"b\""), "\"a\""));
-        assert!(!matches(&HeaderMap::new(), "\"a\""));
     }
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use super::{problem::Problem, request::RequestInfo, router::Http};
+use super::{caching::is_cached, problem::Problem, request::RequestInfo, router::Http};
 use crate::{
     db::{ids::MediaId, stats::SQL_STATS},
     error::Error,
@@ -42,7 +42,7 @@ pub fn routes() -> Router<Arc<Http>> {
 }
 
 fn problem(status: StatusCode, detail: impl Into<String>) -> Problem {
-    Problem::new(status, TopLevelCode::BadRequest, detail)
+    Problem::refused(status, detail)
 }
 
 fn refused(error: UploadError) -> Problem {
@@ -193,7 +193,7 @@ async fn file(http: &Http, id: &str, headers: &HeaderMap) -> Result<Response, Pr
     let size = u64::try_from(media.byte_size).unwrap_or_default();
     let mut response = Response::new(Body::empty());
     describe(response.headers_mut(), &media, &etag);
-    if known(headers, &etag) {
+    if is_cached(headers, &etag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
     }
@@ -276,17 +276,6 @@ fn describe(headers: &mut HeaderMap, media: &Media, etag: &str) {
             headers.insert(name, value);
         }
     }
-}
-
-/// Whether the client has the file already.
-fn known(headers: &HeaderMap, etag: &str) -> bool {
-    headers
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/"))
-        .any(|tag| tag == "*" || tag == etag)
 }
 
 /// What part of a file a request asks for.

@@ -2,6 +2,7 @@
 //! No SQL here.
 
 pub mod body;
+mod caching;
 pub mod graphiql;
 pub mod graphql;
 pub mod health;

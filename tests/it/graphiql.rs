@@ -54,7 +54,7 @@ async fn the_page_carries_its_title_safely_and_loads_only_its_own_files() {
     assert_safe(answer.headers());
     let page = answer.text().await.unwrap();
     assert!(
-        page.contains("<title>Nora&#39;s &lt;script&gt;alert(1)&lt;/script&gt; &amp; Co</title>"),
+        page.contains("<title>Nora&#x27;s &lt;script&gt;alert(1)&lt;/script&gt; &amp; Co</title>"),
         "{page}"
     );
     assert!(

@@ -15,7 +15,7 @@ use crate::{
         media::{model::MediaPurpose, service as media},
         users::model::{self as users, Language, User},
     },
-    patch::Patch,
+    patch::{Patch, expect_version},
     text,
 };
 
@@ -83,14 +83,7 @@ pub async fn update(
         Patch::Clear => None,
         Patch::Keep => before.city_id,
     };
-    if expected_version.is_some_and(|version| version != before.version) {
-        return Err(
-            Problem::new(ErrorCode::Conflict, "The profile was changed meanwhile.")
-                .at("expectedVersion")
-                .with(json!({ "version": before.version }))
-                .into(),
-        );
-    }
+    expect_version(expected_version, before.version)?;
     let avatar_media_id = match avatar_upload_id {
         Patch::Keep => before.avatar_media_id,
         Patch::Clear => None,

@@ -53,18 +53,6 @@ pub async fn current_for(
         .optional()
 }
 
-/// Whether this person acknowledged this version.
-pub async fn has_acknowledged(
-    conn: &mut AsyncPgConnection,
-    user: UserId,
-    version: i32,
-) -> QueryResult<bool> {
-    let theirs = boundary_acknowledgements::table.find((user, version));
-    diesel::select(diesel::dsl::exists(theirs))
-        .get_result(conn)
-        .await
-}
-
 /// Notes that a person acknowledged a version; false when they had before.
 pub async fn acknowledge(
     conn: &mut AsyncPgConnection,

@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
     features::audit::{self, Entry},
-    patch::Patch,
+    patch::{Patch, expect_version},
     text,
 };
 
@@ -252,17 +252,4 @@ pub fn archived(path: &str) -> Error {
         .at(path)
         .with(json!({ "state": ServiceStatus::Archived }))
         .into()
-}
-
-/// Refuses with `CONFLICT` an edit of another version than this one.
-pub fn expect_version(expected: Option<i32>, version: i32) -> Result<()> {
-    if expected.is_some_and(|expected| expected != version) {
-        return Err(
-            Problem::new(ErrorCode::Conflict, "It was changed meanwhile.")
-                .at("expectedVersion")
-                .with(json!({ "version": version }))
-                .into(),
-        );
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::{
         reviews::model as reviews,
         users::model::{self as users, UserStatus},
     },
+    patch::expect_version,
     text,
 };
 
@@ -187,14 +188,7 @@ pub async fn resolve(
         .at("id")
         .into());
     }
-    if expected_version.is_some_and(|version| version != before.version) {
-        return Err(
-            Problem::new(ErrorCode::Conflict, "The report was changed meanwhile.")
-                .at("expectedVersion")
-                .with(json!({ "version": before.version }))
-                .into(),
-        );
-    }
+    expect_version(expected_version, before.version)?;
     if before.state != ReportState::Open {
         return Err(
             Problem::new(ErrorCode::InvalidState, "The report is decided already.")

@@ -13,6 +13,7 @@ use crate::{
     },
     error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
     features::audit::{self, Entry},
+    patch::expect_version,
     text,
 };
 
@@ -169,18 +170,6 @@ async fn visible(
     }
 }
 
-fn check_version(review: &Review, expected: Option<i32>) -> Result<()> {
-    if expected.is_some_and(|version| version != review.version) {
-        return Err(
-            Problem::new(ErrorCode::Conflict, "The review was changed meanwhile.")
-                .at("expectedVersion")
-                .with(json!({ "version": review.version }))
-                .into(),
-        );
-    }
-    Ok(())
-}
-
 /// Writes the provider's reply, or writes it anew.
 ///
 /// Errors: `INVALID_INPUT`, `NOT_FOUND`, `NOT_ALLOWED` for who is not the provider, `INVALID_STATE` while the provider is
@@ -215,7 +204,7 @@ pub async fn reply(
         .with(json!({ "state": status }))
         .into());
     }
-    check_version(&before, expected_version)?;
+    expect_version(expected_version, before.version)?;
     let after = Review {
         reply,
         replied_at: Some(Instant(now)),
@@ -279,7 +268,7 @@ pub async fn moderate(
     let before = model::lock(&mut tx, id)
         .await?
         .ok_or_else(|| Error::not_found("id"))?;
-    check_version(&before, expected_version)?;
+    expect_version(expected_version, before.version)?;
     if before.visible == show {
         return Err(
             Problem::new(ErrorCode::InvalidState, "The review is so already.")

@@ -13,11 +13,11 @@ use crate::{
     error::{Error, ErrorCode, Problem, Problems, Result},
     features::{
         audit::{self, Entry},
-        catalog::{model as catalog, service::expect_version},
+        catalog::model as catalog,
         providers::model::{self, CancellationPolicy, Provider, ProviderStatus},
         users::model as users,
     },
-    patch::Patch,
+    patch::{Patch, expect_version},
     text,
 };
 

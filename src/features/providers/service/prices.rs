@@ -14,12 +14,13 @@ use crate::{
         audit::{self, Entry},
         catalog::{
             model::{self as catalog, ServiceStatus},
-            service::{archived, expect_version},
+            service::archived,
         },
         providers::model::{self, PricedService, ProviderService, ProviderStatus},
         users::model as users,
     },
     money::{Currency, Money},
+    patch::expect_version,
 };
 
 /// A price to set.

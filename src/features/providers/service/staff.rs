@@ -10,11 +10,12 @@ use crate::{
     error::{ErrorCode, Problem, Problems, Result},
     features::{
         audit::{self, Entry},
-        catalog::service::expect_version,
         providers::model::{self, Provider, ProviderStatus},
         users::model as users,
     },
-    jobs, text,
+    jobs,
+    patch::expect_version,
+    text,
 };
 
 /// The built-in role of approved providers.

@@ -103,11 +103,6 @@ impl SandboxGateway {
         self.shared.outbox.connect(Some(sink));
     }
 
-    /// Takes the sink away again; events wait.
-    pub fn disconnect(&self) {
-        self.shared.outbox.connect(None);
-    }
-
     /// Delivers what waits, in order. True when all of it was accepted.
     pub async fn deliver(&self) -> bool {
         self.shared.outbox.pump().await

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use html_escape::encode_quoted_attribute;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -167,7 +168,11 @@ pub(super) fn answer(
         body.push_str("</form>");
     }
     let (url, label) = back;
-    let _ = write!(body, "<p><a href=\"{}\">{label}</a></p>", escape(url));
+    let _ = write!(
+        body,
+        "<p><a href=\"{}\">{label}</a></p>",
+        encode_quoted_attribute(url)
+    );
     // A browser holds a form's target against the policy after a redirect too.
     page(
         status,
@@ -194,7 +199,7 @@ fn write_lines(body: &mut String, session: &SessionId, order: &SandboxOrder) {
     let _ = write!(
         body,
         "<p class=\"dim\">Order {}</p>",
-        escape(&order.order_id)
+        encode_quoted_attribute(&order.order_id)
     );
     body.push_str("<table><tbody>");
     for (title, amount, quantity) in &order.lines {
@@ -206,14 +211,14 @@ fn write_lines(body: &mut String, session: &SessionId, order: &SandboxOrder) {
         let _ = write!(
             body,
             "<tr><th scope=\"row\">{}</th><td>{times}{}</td></tr>",
-            escape(title),
-            escape(&formatted(*amount, &session.currency)),
+            encode_quoted_attribute(title),
+            encode_quoted_attribute(&formatted(*amount, &session.currency)),
         );
     }
     let _ = write!(
         body,
         "</tbody><tfoot><tr><th scope=\"row\">Total</th><td>{}</td></tr></tfoot></table>",
-        escape(&formatted(session.amount, &session.currency)),
+        encode_quoted_attribute(&formatted(session.amount, &session.currency)),
     );
 }
 
@@ -230,7 +235,7 @@ fn page(status: u16, title: &str, body: &str, targets: &[&str]) -> PayAnswer {
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
          <meta name=\"robots\" content=\"noindex\"><title>{}</title><style>{STYLE}</style></head>\
          <body><main>{body}</main></body></html>",
-        escape(title)
+        encode_quoted_attribute(title)
     );
     let mut policy = format!(
         "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; frame-ancestors 'none'; \
@@ -248,19 +253,4 @@ fn page(status: u16, title: &str, body: &str, targets: &[&str]) -> PayAnswer {
         html,
         policy,
     }
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }

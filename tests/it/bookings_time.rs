@@ -493,6 +493,38 @@ async fn a_quote_is_what_cancelling_then_costs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_is_cancelled_by_staff_alone() {
+    let market = Market::open_with("FLEXIBLE", 101).await;
+    let id = market.confirmed(60).await;
+    let staff = market.app.user_with_roles("Ada", &["SUPPORT"]).await;
+    market.app.app.clock.set(market.at(60) + HOUR);
+    let cancel = "mutation($id: ID!) { bookingCancel(id: $id, input: {reason: \"x\"}, idempotencyKey: \"k\") {
+        booking { state } userErrors { code } } }";
+    for client in [&market.client, &market.provider] {
+        let answer = client.post(cancel, json!({ "id": id })).await;
+        assert_eq!(answer.user_error_codes("bookingCancel"), ["WINDOW_CLOSED"]);
+        let actions = format!(
+            "{{ booking(id: \"{id}\") {{ viewerActions {{ action allowed reasonCode }} }} }}"
+        );
+        let answer = client.query(&actions).await;
+        let actions = answer.data()["booking"]["viewerActions"]
+            .as_array()
+            .unwrap();
+        let cancel = actions
+            .iter()
+            .find(|one| one["action"] == "CANCEL")
+            .unwrap();
+        assert_eq!(cancel["allowed"], false);
+        assert_eq!(cancel["reasonCode"], "WINDOW_CLOSED");
+    }
+    let answer = staff.post(cancel, json!({ "id": id })).await;
+    assert_eq!(
+        answer.payload("bookingCancel")["booking"]["state"],
+        "CANCELLED"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_paid_nothing_refunded_and_only_who_may_gets_a_quote() {
     let market = Market::open().await;
     let id = market.requested(0).await;

@@ -338,6 +338,10 @@ fn times(
         },
         Action::NoShow => (moved(facts.starts_at, NO_SHOW_AFTER), Some(settled)),
         Action::Suspend => (Timestamp::MIN, Some(facts.starts_at)),
+        // What is over took place or not, which is said otherwise; nobody consumes an hour and cancels it for half.
+        Action::Cancel if state == State::Confirmed && side != Side::Staff => {
+            (Timestamp::MIN, Some(facts.ends_at))
+        }
         Action::Reschedule => {
             if facts.open_proposal(now).is_some() {
                 return Err(Refusal::AlreadyProposed);

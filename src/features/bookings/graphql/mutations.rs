@@ -154,9 +154,9 @@ impl BookingMutations {
         BookingRejectPayload::of(done.map(Booking::from_row))
     }
 
-    /// Calls a booking off: its client may at any time before it is over, its provider once it is accepted, staff with
-    /// `bookings:manage` like either. `bookingCancelQuote` says before what it costs. Codes: `INVALID_INPUT`,
-    /// `NOT_FOUND`, `NOT_ALLOWED`, `CONFLICT`, `INVALID_STATE`, `IDEMPOTENCY_KEY_REUSED`.
+    /// Calls a booking off: its client may until its end, its provider from when it is accepted until its end, staff with
+    /// `bookings:manage` until it is closed. `bookingCancelQuote` says before what it costs. Codes: `INVALID_INPUT`,
+    /// `NOT_FOUND`, `NOT_ALLOWED`, `CONFLICT`, `INVALID_STATE`, `WINDOW_CLOSED` (it is over), `IDEMPOTENCY_KEY_REUSED`.
     async fn booking_cancel(
         &self,
         ctx: &Context<'_>,

@@ -361,7 +361,8 @@ impl Config {
             // What it is nobody can tell: the strict one, so that nothing is let through.
             Environment::Production,
         );
-        let production = environment == Environment::Production;
+        // A typo is one problem, not all of production's.
+        let production = environment == Environment::Production && r.problems.is_empty();
 
         let host = read_host(&mut r);
         let port = r.number("PORT", 0..=u16::MAX);
@@ -382,7 +383,12 @@ impl Config {
             None => data_dir.join("media"),
         };
         let log_level = r.filled("LOG_LEVEL");
-        if tracing_subscriber::EnvFilter::try_new(&log_level).is_err() {
+        // A bare word that is no level would be taken for a target, and everything else would be silent.
+        let bare = log_level.split(',').map(str::trim).find(|part| {
+            !part.contains(['=', '[', ':'])
+                && part.parse::<tracing::level_filters::LevelFilter>().is_err()
+        });
+        if bare.is_some() || tracing_subscriber::EnvFilter::try_new(&log_level).is_err() {
             r.problem(
                 "LOG_LEVEL",
                 "must be error, warn, info, debug, trace or a list of filters",

@@ -279,7 +279,13 @@ impl fmt::Display for Money {
         }
         let amount = self.amount_minor.unsigned_abs();
         let unit = 10_u64.pow(info.exponent);
-        write!(f, "{}", amount / unit)?;
+        let whole = (amount / unit).to_string();
+        for (place, digit) in whole.chars().enumerate() {
+            if place > 0 && (whole.len() - place).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
         match info.exponent {
             0 => Ok(()),
             digits => write!(f, ".{:0width$}", amount % unit, width = digits as usize),

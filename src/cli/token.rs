@@ -18,7 +18,9 @@ pub(super) enum Token {
 impl Token {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
         let Self::Issue { user } = self;
-        let user: UserId = user.parse()?;
+        let user: UserId = user
+            .parse()
+            .map_err(|_| Failure::new(format!("{user} is no person's id (usr_…)")))?;
         let signed_in = service::issue_for_operator(&app(config)?, user).await?;
         println!("access token:  {}", signed_in.access_token);
         println!("refresh token: {}", signed_in.refresh_token);

@@ -136,6 +136,13 @@ pub(super) fn read_return_origins<F: Fn(&str) -> Option<String>>(
     }
     let mut origins = vec![base.origin()];
     if !production {
+        // A browser at 127.0.0.1 is at the same server as one at localhost.
+        for host in ["localhost", "127.0.0.1"] {
+            let mut own = base.clone();
+            if base.domain() == Some("localhost") && own.set_host(Some(host)).is_ok() {
+                origins.push(own.origin());
+            }
+        }
         origins.extend(
             ["http://localhost:3000", "http://localhost:5173"]
                 .iter()

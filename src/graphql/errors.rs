@@ -70,7 +70,10 @@ pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelC
                 TopLevelCode::BadRequest,
             );
         }
-        (Some(Error::Forbidden), _) => (TopLevelCode::Forbidden, "You may not use this field."),
+        (Some(Error::Forbidden), _) => (
+            TopLevelCode::Forbidden,
+            "You may not use this field; you may have to sign in.",
+        ),
         (Some(Error::Unavailable { cause, .. } | Error::LockConflict(cause)), _) => {
             tracing::warn!(request_id, %cause, "unavailable");
             (

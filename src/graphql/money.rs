@@ -15,7 +15,7 @@ pub struct Money {
     pub amount_minor: Int64,
     /// The currency.
     pub currency: CurrencyCode,
-    /// For people, e.g. `€12.50`; the same in every language.
+    /// For people, e.g. `€1,250.00`; the same in every language.
     pub formatted: String,
 }
 

@@ -7,7 +7,10 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use crate::{error::Error, graphql::errors::TopLevelCode};
+use crate::{
+    error::{Error, ErrorCode},
+    graphql::errors::TopLevelCode,
+};
 
 /// Why a REST request failed. The request id is filled in on the way out.
 #[derive(Clone, Debug)]
@@ -30,6 +33,19 @@ impl Problem {
             code: code.as_str(),
             detail: detail.into(),
             retry_after: None,
+        }
+    }
+
+    /// What is not there, was used up or is not wanted, with the user error's code where there is one for the status.
+    pub fn refused(status: StatusCode, detail: impl Into<String>) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => ErrorCode::NotFound.as_str(),
+            StatusCode::GONE => ErrorCode::Expired.as_str(),
+            _ => TopLevelCode::BadRequest.as_str(),
+        };
+        Self {
+            code,
+            ..Self::new(status, TopLevelCode::BadRequest, detail)
         }
     }
 

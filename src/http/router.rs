@@ -26,9 +26,7 @@ use crate::{
     app::App,
     config::{Config, CorsOrigins},
     error::{Error, Result},
-    graphql::{
-        Schema, build_schema, documents::Documents, errors::TopLevelCode, limits::CostModel,
-    },
+    graphql::{Schema, build_schema, documents::Documents, limits::CostModel},
 };
 
 /// How long a browser may remember what is allowed.
@@ -95,7 +93,7 @@ pub fn router(http: &Arc<Http>, more: Router<Arc<Http>>) -> Router {
 }
 
 fn refused(status: StatusCode, detail: &str) -> Response {
-    Problem::new(status, TopLevelCode::BadRequest, detail).into_response()
+    Problem::refused(status, detail).into_response()
 }
 
 fn cors(config: &Config) -> CorsLayer {

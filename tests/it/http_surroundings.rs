@@ -32,7 +32,7 @@ async fn problems_name_the_request_and_sane_ids_are_kept() {
     let body: Value = missing.json().await.unwrap();
     assert_eq!(
         (body["code"].as_str(), body["requestId"].as_str()),
-        (Some("BAD_REQUEST"), Some("my-id.1_2"))
+        (Some("NOT_FOUND"), Some("my-id.1_2"))
     );
     let method = get(&app, "/v1/auth/telegram", &[("x-request-id", "no spaces")]).await;
     assert_eq!(method.status(), 405);

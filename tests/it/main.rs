@@ -17,6 +17,7 @@ mod bookings_time;
 mod boundary;
 mod catalog;
 mod demo;
+mod error_bodies;
 mod graphiql;
 mod http_graphql;
 mod http_surroundings;

@@ -103,7 +103,7 @@ async fn a_picture_is_announced_sent_once_and_served_for_good() {
     );
     let again = put(&mia, url, bytes).await;
     assert_eq!(again.status(), 410);
-    assert_eq!(again.json::<Value>().await.unwrap()["code"], "BAD_REQUEST");
+    assert_eq!(again.json::<Value>().await.unwrap()["code"], "EXPIRED");
 
     let http = app.anonymous();
     let address = sent["url"].as_str().unwrap();

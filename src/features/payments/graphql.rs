@@ -488,7 +488,8 @@ impl PaymentMutations {
         OrderCreatePayload::of(made.await.map(|row| Order(Arc::new(row))))
     }
 
-    /// Opens the payment page of an order, by its client; answers the open one where there is one. Codes:
+    /// Opens the payment page of an order, by its client; answers the open one, with the addresses that it
+    /// was opened with, where there is one. Codes:
     /// `INVALID_INPUT` (an address that checkout may not return to), `NOT_FOUND`, `NOT_ALLOWED` (you are not its
     /// client), `INVALID_STATE` (it does not wait for a payment, or one is on its way), `PAYMENT_FAILED` (the payment
     /// service refused), `IDEMPOTENCY_KEY_REUSED`.

@@ -20,6 +20,7 @@ pub enum ProviderSort {
     /// The best rated first, then who was rated most often; who has no rating comes last.
     Rating,
     /// By `lowestPrice`: by its currency's code and then its amount, the cheapest first; who has no price comes last.
+    /// A filter of prices does not change that.
     Price,
     /// Who applied first most recently comes first.
     Newest,

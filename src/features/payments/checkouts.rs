@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use diesel_async::AsyncPgConnection;
-use jiff::{SignedDuration, Timestamp, ToSpan, Unit};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
 use url::Url;
 
@@ -35,10 +35,8 @@ use crate::{
     text,
 };
 
-/// How long a session stays open at least, by our rule.
-const LEAST_OPEN: SignedDuration = SignedDuration::from_mins(30);
-/// Stripe's least is 30 min by its own clock when the request arrives: a minute for the way and for clocks that differ.
-const GATEWAY_LEAST: SignedDuration = SignedDuration::from_mins(31);
+/// The least that a session is open: Stripe's least of 30 minutes and one for the way there.
+const LEAST_OPEN: SignedDuration = SignedDuration::from_mins(31);
 
 /// Where the client goes from the gateway's page.
 #[derive(Clone, Debug)]
@@ -202,15 +200,11 @@ async fn intend(
 fn expires_at(deadline: Timestamp, now: Timestamp) -> Result<Timestamp> {
     deadline
         .max(now + LEAST_OPEN)
-        .max(now + GATEWAY_LEAST)
-        .checked_add(1.second().nanoseconds(-1))
-        .and_then(|at| {
-            at.round(
-                jiff::TimestampRound::new()
-                    .smallest(Unit::Second)
-                    .mode(jiff::RoundMode::Trunc),
-            )
-        })
+        .round(
+            jiff::TimestampRound::new()
+                .smallest(Unit::Second)
+                .mode(jiff::RoundMode::Ceil),
+        )
         .map_err(Error::internal)
 }
 

@@ -29,6 +29,11 @@ impl TestApp {
 
     /// Starts with settings of one's own.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_by(Clock::manual(START.parse().unwrap()), change).await
+    }
+
+    /// Starts by a clock that others share, with settings of one's own.
+    pub async fn start_by(clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::create().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = format!("http://{}", listener.local_addr().unwrap());
@@ -44,8 +49,7 @@ impl TestApp {
         // Tests move the clock by weeks; those about expiry set their own.
         config.access_token_ttl = std::time::Duration::from_secs(400 * 24 * 3600);
         change(&mut config);
-        let start: Timestamp = START.parse().unwrap();
-        let app = App::new(config, Clock::manual(start), Entropy::seeded(7)).unwrap();
+        let app = App::new(config, clock, Entropy::seeded(7)).unwrap();
         let own = config_url
             == app
                 .config

@@ -12,7 +12,8 @@ pub mod cluster;
 pub mod fake_stripe;
 mod make;
 pub mod market;
+pub mod paid;
 
-pub use app::TestApp;
+pub use app::{START, TestApp};
 pub use client::{Answer, Client};
 pub use cluster::TestDatabase;

@@ -118,7 +118,7 @@ pub struct Timeouts {
     pub statement: Duration,
     /// Waiting for a database connection.
     pub pool_wait: Duration,
-    /// A request's headers, and its body, to arrive.
+    /// A request's headers, and its body, to arrive; of an upload, each 16 KiB.
     pub body: Duration,
     /// What a stop waits for running requests.
     pub shutdown: Duration,

@@ -130,6 +130,11 @@ impl AccessCache {
         self.listener.freshness().wait().await;
     }
 
+    /// Whether the database's messages arrive, or are known not to (`Freshness::is_settled`).
+    pub fn is_settled(&self) -> bool {
+        self.listener.freshness().is_settled()
+    }
+
     /// Drops what is known of a session that this copy has just ended, before the database's message arrives.
     pub fn forget_session(&self, session: SessionId) {
         self.sessions.invalidate(&session);

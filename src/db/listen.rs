@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -35,6 +35,8 @@ pub struct Freshness {
     origin: Instant,
     heard_at: Arc<AtomicU64>,
     heard: Arc<Notify>,
+    /// The database answers, and its messages can't come this way.
+    deaf: Arc<AtomicBool>,
 }
 
 impl Freshness {
@@ -44,6 +46,7 @@ impl Freshness {
             origin: Instant::now(),
             heard_at: Arc::new(AtomicU64::new(u64::MAX)),
             heard: Arc::default(),
+            deaf: Arc::default(),
         }
     }
 
@@ -62,6 +65,12 @@ impl Freshness {
             }
             heard.await;
         }
+    }
+
+    /// Whether the database was heard within a second, or can't be heard for good: a pooler in between brings no
+    /// messages, so that every request asks for its rights and none waits for a connection that never comes.
+    pub fn is_settled(&self) -> bool {
+        self.is_fresh() || self.deaf.load(Relaxed)
     }
 
     /// Whether everything committed more than a second ago has arrived here.
@@ -97,6 +106,7 @@ impl Listener {
             loop {
                 if let Err(error) = listen(&url, channel, &heard, &on_payload, &on_gap).await {
                     tracing::debug!(%error, channel, "listening was interrupted");
+                    heard.deaf.store(error.is::<Deaf>(), Relaxed);
                     if error.is::<Deaf>() && !said {
                         said = true;
                         tracing::warn!(

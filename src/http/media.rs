@@ -28,8 +28,7 @@ use crate::{
     integrations::media::{ImageError, MediaKey},
 };
 
-/// An upload brings at least [`LEAST`] bytes in every such stretch of time (api.md, HTTP).
-const STRETCH: Duration = Duration::from_secs(15);
+/// An upload brings at least so many bytes in every stretch of time that the settings allow a body (api.md, HTTP).
 const LEAST: usize = 16 * 1024;
 /// However fast it is, an upload is over after this.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -97,7 +96,7 @@ async fn take(
     if announced.is_some_and(|length| length > size) {
         return Err(too_large(size));
     }
-    let bytes = read(body, size).await?;
+    let bytes = read(body, size, http.app.config.timeouts.body).await?;
     if bytes.len() < size {
         let detail = format!("{} bytes came and {size} were announced.", bytes.len());
         return Err(problem(StatusCode::BAD_REQUEST, detail));
@@ -118,9 +117,9 @@ fn too_large(size: usize) -> Problem {
 }
 
 /// Reads a body of at most `size` bytes that keeps up a least speed.
-async fn read(mut body: Body, size: usize) -> Result<Bytes, Problem> {
+async fn read(mut body: Body, size: usize, stretch: Duration) -> Result<Bytes, Problem> {
     let over = Instant::now() + LONGEST;
-    let mut stretch_over = Instant::now() + STRETCH;
+    let mut stretch_over = Instant::now() + stretch;
     let mut in_stretch = 0;
     let mut read = BytesMut::new();
     loop {
@@ -144,7 +143,7 @@ async fn read(mut body: Body, size: usize) -> Result<Bytes, Problem> {
         in_stretch += data.len();
         if in_stretch >= LEAST {
             in_stretch = 0;
-            stretch_over = Instant::now() + STRETCH;
+            stretch_over = Instant::now() + stretch;
         }
     }
 }

@@ -429,6 +429,6 @@ async fn an_outage_is_said_so() {
     let ready = send(&app, Method::GET, &[], "/health/ready", "").await;
     assert_eq!(
         (ready.status, &ready.body["missing"]),
-        (503, &json!(["database"]))
+        (503, &json!(["database", "messages"]))
     );
 }

@@ -20,6 +20,7 @@ mod demo;
 mod error_bodies;
 mod graphiql;
 mod http_graphql;
+mod http_life;
 mod http_surroundings;
 mod journey;
 mod keyset_plans;

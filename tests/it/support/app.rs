@@ -96,6 +96,16 @@ impl TestApp {
         companion::jobs::worker::run_due(&self.app).await.unwrap();
     }
 
+    /// The address of its database.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// The name of its database, for what is done from outside.
+    pub fn database_name(&self) -> &str {
+        self.database.name()
+    }
+
     /// A connection of the test's own, to set up and to look.
     pub async fn conn(&self) -> AsyncPgConnection {
         AsyncPgConnection::establish(&self.database.url())

@@ -60,6 +60,11 @@ impl TestDatabase {
         Self { name }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its address, for a pool or a process.
     pub fn url(&self) -> String {
         office().cluster.socket_url_of(&self.name)

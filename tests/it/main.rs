@@ -36,6 +36,7 @@ mod reviews;
 mod sandbox_page;
 mod schema_graphql;
 mod schema_rs;
+mod server_process;
 mod stripe_gateway;
 mod structure;
 mod support;

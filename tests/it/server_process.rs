@@ -1,0 +1,275 @@
+//! The program itself, as an operator runs it: what it prints and logs, and how it stops.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use companion::integrations::telegram;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::support::{Client, TestDatabase};
+
+const BOT: &str = "123456:test-bot-token-of-this-suite";
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// `companion serve` on a database.
+struct Process {
+    child: Child,
+    base_url: String,
+    stdout: thread::JoinHandle<String>,
+    stderr: thread::JoinHandle<String>,
+}
+
+impl Process {
+    fn start(database_url: &str, metrics: SocketAddr) -> Self {
+        let address = free_address();
+        let base_url = format!("http://{address}");
+        let folder = std::env::temp_dir();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_companion"))
+            .arg("serve")
+            // Where no `.env` lies.
+            .current_dir(&folder)
+            .env_clear()
+            .env("DATABASE_URL", database_url)
+            .env("PORT", address.port().to_string())
+            .env("BASE_URL", &base_url)
+            .env("LOG_FORMAT", "json")
+            .env("METRICS_ADDR", metrics.to_string())
+            .env("TELEGRAM_BOT_TOKEN", BOT)
+            .env(
+                "DATA_DIR",
+                folder.join(format!("companion-process-{}", address.port())),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let begun = until_served(&mut stdout);
+        let stdout = thread::spawn(move || begun + &rest(stdout));
+        let stderr = child.stderr.take().unwrap();
+        let stderr = thread::spawn(move || rest(stderr));
+        Self {
+            child,
+            base_url,
+            stdout,
+            stderr,
+        }
+    }
+
+    /// Asks it to stop; answers how it ended and all that it printed and logged.
+    fn stop(mut self) -> (ExitStatus, String, String) {
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+        let status = self.child.wait().unwrap();
+        (
+            status,
+            self.stdout.join().unwrap(),
+            self.stderr.join().unwrap(),
+        )
+    }
+}
+
+/// Reads until the program says where it serves.
+fn until_served(stdout: &mut BufReader<ChildStdout>) -> String {
+    let mut text = String::new();
+    while !text.contains("GraphQL ") {
+        assert_ne!(stdout.read_line(&mut text).unwrap(), 0, "it ended: {text}");
+    }
+    text
+}
+
+fn rest(mut source: impl Read) -> String {
+    let mut text = String::new();
+    source.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_lines_say_what_happened_and_no_secret() {
+    let database = TestDatabase::create().await;
+    let (url, metrics) = (database.url(), free_address());
+    let process = tokio::task::spawn_blocking(move || Process::start(&url, metrics))
+        .await
+        .unwrap();
+    let anyone = Client::new(&process.base_url, None);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program has the system's time"
+    )]
+    let now = jiff::Timestamp::now();
+    let user = json!({ "id": 77, "first_name": "Xaverine", "username": "xaverine_x" }).to_string();
+    let init_data = telegram::sign(&user, &SecretString::from(BOT), now, &[]).unwrap();
+    let signed_in = anyone
+        .post(
+            "mutation SignIn($d: String!) { authTelegram(initData: $d) {
+                accessToken refreshToken user { id } userErrors { code } } }",
+            json!({ "d": init_data }),
+        )
+        .await;
+    let tokens = signed_in.payload("authTelegram");
+    let text = |field: &str| tokens[field].as_str().unwrap().to_owned();
+    let (access, refresh) = (text("accessToken"), text("refreshToken"));
+    let me = anyone.with_token(&access);
+
+    let asked = me
+        .http()
+        .post(me.url("/graphql"))
+        .bearer_auth(&access)
+        .header("x-request-id", "asked-1")
+        .json(&json!({ "query": "query Mine { me { id sessions { nodes { id } } } }" }));
+    assert_eq!(asked.send().await.unwrap().status(), 200);
+    let refused = anyone.query("{ me { id } }").await;
+    assert_eq!(refused.error_code(), "FORBIDDEN");
+    let bad = json!({ "initData": init_data.replace("hash=", "hash=0") });
+    let bad = anyone
+        .http()
+        .post(anyone.url("/v1/auth/telegram"))
+        .json(&bad);
+    assert_eq!(bad.send().await.unwrap().status(), 401);
+    let upload = anyone
+        .http()
+        .put(anyone.url("/v1/uploads/a-secret-upload-token"));
+    let upload = upload.body("x").send().await.unwrap();
+    assert!(upload.status().is_client_error(), "{}", upload.status());
+    anyone
+        .post(
+            "mutation Renew($t: String!) { authRefresh(refreshToken: $t) { accessToken userErrors { code } } }",
+            json!({ "t": refresh }),
+        )
+        .await
+        .payload("authRefresh");
+    anyone
+        .with_token("a-forged-token")
+        .query("{ me { id } }")
+        .await;
+    let text = reqwest::Client::new().get(format!("http://{metrics}/metrics"));
+    let text = text.send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("http_requests_total{"), "{text}");
+
+    let stopped = tokio::task::spawn_blocking(move || process.stop());
+    let stopped = tokio::time::timeout(LIMIT, stopped).await;
+    let (status, stdout, stderr) = stopped.expect("it stops").unwrap();
+    assert!(status.success(), "{status}: {stderr}");
+
+    let hash = init_data.rsplit_once("hash=").unwrap().1;
+    for secret in [
+        access.as_str(),
+        &access[access.len() - 20..],
+        &refresh,
+        hash,
+        BOT,
+        "Xaverine",
+        "xaverine_x",
+        "a-secret-upload-token",
+        "a-forged-token",
+        "initData",
+    ] {
+        assert!(!stderr.contains(secret), "{secret} is in the log: {stderr}");
+        assert!(!stdout.contains(secret), "{secret} is printed: {stdout}");
+    }
+    let lines: Vec<Value> = stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    let requests: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["target"] == "companion::request")
+        .collect();
+    assert_eq!(requests.len(), 7, "{requests:#?}");
+    for line in &requests {
+        assert!(
+            line["request_id"].as_str().is_some_and(|id| !id.is_empty()),
+            "{line}"
+        );
+        assert!(
+            line["latency_ms"].as_f64().is_some_and(|ms| ms > 0.0),
+            "{line}"
+        );
+        assert!(
+            line["sql_statements"].is_u64() && line["sql_ms"].is_number(),
+            "{line}"
+        );
+        assert!(
+            line["timestamp"].is_string() && line["level"] == "INFO",
+            "{line}"
+        );
+    }
+    let shown = |line: &Value| {
+        let parts = [
+            "method",
+            "route",
+            "status",
+            "operation",
+            "operation_type",
+            "codes",
+        ];
+        parts.map(|part| line.get(part).cloned().unwrap_or(Value::Null))
+    };
+    let none = Value::Null;
+    let graphql = |operation: Value, kind: Value, status: u16, codes: Value| {
+        [
+            json!("POST"),
+            json!("/graphql"),
+            json!(status),
+            operation,
+            kind,
+            codes,
+        ]
+    };
+    let rest = |method: &str, route: &str, status: u16, code: Value| {
+        [
+            json!(method),
+            json!(route),
+            json!(status),
+            none.clone(),
+            none.clone(),
+            code,
+        ]
+    };
+    assert_eq!(
+        shown(requests[0]),
+        graphql(json!("SignIn"), json!("mutation"), 200, none.clone())
+    );
+    assert_eq!(
+        shown(requests[1]),
+        graphql(json!("Mine"), json!("query"), 200, none.clone())
+    );
+    assert_eq!(requests[1]["request_id"], "asked-1");
+    assert_eq!(requests[1]["user_id"], tokens["user"]["id"]);
+    assert!(requests[1]["sql_statements"].as_u64() >= Some(1));
+    assert!(requests[1]["sql_ms"].as_f64() > Some(0.0));
+    assert_eq!(
+        shown(requests[2]),
+        graphql(none.clone(), json!("query"), 200, json!("FORBIDDEN"))
+    );
+    assert!(requests[2]["user_id"].is_null());
+    let refused_by_rest = shown(requests[3]);
+    assert_eq!(
+        refused_by_rest[..3],
+        rest("POST", "/v1/auth/telegram", 401, none.clone())[..3]
+    );
+    assert!(refused_by_rest[5].is_string(), "{refused_by_rest:?}");
+    assert_eq!(requests[4]["route"], "/v1/uploads/{token}");
+    assert_eq!(
+        shown(requests[5]),
+        graphql(json!("Renew"), json!("mutation"), 200, none.clone())
+    );
+    assert_eq!(
+        shown(requests[6]),
+        graphql(none.clone(), none.clone(), 401, json!("UNAUTHENTICATED"))
+    );
+}

@@ -7,9 +7,9 @@ use companion::integrations::{
         GatewayRefundStatus, PaymentStatus,
         events::{
             ChargeObject, DisputeObject, RefundChange, RefundObject, SessionObject,
-            charge_refunded, dispute_created, refund_event, session_event,
+            charge_refunded, dispute_event, refund_event, session_event,
         },
-        webhook_event::SessionChange,
+        webhook_event::{DisputeStatus, SessionChange},
     },
     stripe_signature::sign,
 };
@@ -31,7 +31,7 @@ fn charge(shop: &Shop, number: i64, session: &SessionObject, amount_refunded: i6
     charge_refunded(&shop.head(number), &object)
 }
 
-fn dispute(shop: &Shop, number: i64, session: &SessionObject) -> Value {
+fn dispute(shop: &Shop, number: i64, status: DisputeStatus, session: &SessionObject) -> Value {
     let object = DisputeObject {
         id: "dp_1".to_owned(),
         charge: "ch_1".to_owned(),
@@ -39,7 +39,7 @@ fn dispute(shop: &Shop, number: i64, session: &SessionObject) -> Value {
         amount: 5000,
         currency: "eur".to_owned(),
     };
-    dispute_created(&shop.head(number), &object)
+    dispute_event(&shop.head(number), status, &object)
 }
 
 fn foreign_refund(
@@ -147,7 +147,7 @@ async fn every_order_of_five_events_ends_in_the_same_rows() {
         session_event(&shop.head(2), SessionChange::AsyncPaymentSucceeded, &object),
         charge(&shop, 3, &object, 2000),
         foreign_refund(&shop, 4, &object, GatewayRefundStatus::Succeeded),
-        dispute(&shop, 5, &object),
+        dispute(&shop, 5, DisputeStatus::Open, &object),
     ];
     let mut orders = Vec::new();
     permutations(&mut [0, 1, 2, 3, 4], 0, &mut orders);
@@ -313,7 +313,7 @@ async fn expiry_against_payment_ends_with_a_time_or_a_refund() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_payment_goes_back_in_full_and_a_dispute_holds_refunds() {
+async fn a_second_payment_goes_back_in_full() {
     let shop = Shop::open().await;
     let order = shop.order().await;
     let session = shop.session(&order).await;
@@ -331,9 +331,51 @@ async fn a_second_payment_goes_back_in_full_and_a_dispute_holds_refunds() {
     assert_eq!(seen["state"], "PAID");
     let refund = json!([{ "amount": { "amountMinor": 5000 }, "state": "PENDING", "cause": "DUPLICATE_PAYMENT" }]);
     assert_eq!(seen["refunds"], refund);
-    assert_eq!(shop.tell(&dispute(&shop, 3, &object)).await, 200);
+    shop.app.run_jobs().await;
+    // The fake knows of no second payment: what the gateway refuses is for a person.
+    let seen = shop.seen(&order).await;
+    assert_eq!(seen["refunds"][0]["state"], "FAILED");
+    assert!(seen["needsAttention"].as_str().unwrap().contains("failed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dispute_holds_refunds_until_it_is_won() {
+    let shop = Shop::open().await;
+    let order = shop.order().await;
+    let session = shop.session(&order).await;
+    let object = shop.stripe.pay(&session);
+    let event = session_event(&shop.head(1), SessionChange::Completed, &object);
+    assert_eq!(shop.tell(&event).await, 200);
+    shop.ask_refund(&order, Some(2000), "held")
+        .await
+        .payload("refundCreate");
+    let opened = dispute(&shop, 3, DisputeStatus::Open, &object);
+    assert_eq!(shop.tell(&opened).await, 200);
     shop.app.run_jobs().await;
     assert_eq!(shop.stripe.refunds(), 0);
+    let seen = shop.seen(&order).await;
+    assert!(seen["disputedAt"].is_string() && seen["needsAttention"].is_string());
     let refused = shop.ask_refund(&order, Some(1), "k").await;
+    assert_eq!(refused.user_error_codes("refundCreate"), ["INVALID_STATE"]);
+
+    // Won: what was held goes on its way by itself, and staff may refund again.
+    let won = dispute(&shop, 4, DisputeStatus::Won, &object);
+    assert_eq!(shop.tell(&won).await, 200);
+    shop.app.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(shop.stripe.refunds(), 1);
+    let seen = shop.seen(&order).await;
+    assert_eq!(
+        (&seen["disputedAt"], &seen["needsAttention"]),
+        (&json!(null), &json!(null))
+    );
+    shop.ask_refund(&order, Some(1), "l")
+        .await
+        .payload("refundCreate");
+    // Lost after all: the client has the money, and a person should know.
+    let lost = dispute(&shop, 5, DisputeStatus::Lost, &object);
+    assert_eq!(shop.tell(&lost).await, 200);
+    let seen = shop.seen(&order).await;
+    assert!(seen["needsAttention"].as_str().unwrap().contains("lost"));
+    let refused = shop.ask_refund(&order, Some(1), "m").await;
     assert_eq!(refused.user_error_codes("refundCreate"), ["INVALID_STATE"]);
 }

@@ -15,8 +15,8 @@ use crate::{
     integrations::payments::{
         GatewayRefundStatus, PaymentStatus,
         webhook_event::{
-            ChargeFacts, DisputeFacts, EventKind, RefundFacts, SessionChange, SessionFacts,
-            WebhookEvent,
+            ChargeFacts, DisputeFacts, DisputeStatus, EventKind, RefundFacts, SessionChange,
+            SessionFacts, WebhookEvent,
         },
     },
     money::Money,
@@ -49,7 +49,7 @@ pub struct OrderFacts {
     pub refunded_minor: i64,
     /// When the payment that counts was made.
     pub paid_at: Option<Timestamp>,
-    /// When the first dispute began.
+    /// When the first dispute began that was not won.
     pub disputed_at: Option<Timestamp>,
     /// What a person must look at.
     pub attention: Option<String>,
@@ -103,6 +103,13 @@ struct Foreign {
     failed: bool,
 }
 
+/// A dispute, by all of its events. A won one holds nothing any more; a lost one holds refunds for good, since the client
+/// has the money.
+struct Dispute {
+    since: Timestamp,
+    status: DisputeStatus,
+}
+
 /// What is known of one payment's refunds.
 #[derive(Default)]
 struct Returned {
@@ -118,7 +125,7 @@ struct Fold<'a> {
     cumulative: BTreeMap<String, i64>,
     ours: BTreeMap<RefundId, (&'a Refund, RefundState, BTreeSet<String>)>,
     foreign: BTreeMap<String, Foreign>,
-    disputed_at: Option<Timestamp>,
+    disputes: BTreeMap<String, Dispute>,
     mismatches: BTreeMap<String, &'static str>,
 }
 
@@ -136,7 +143,7 @@ pub fn fold(terms: &Terms, events: &[WebhookEvent], refunds: &[Refund]) -> Order
             })
             .collect(),
         foreign: BTreeMap::new(),
-        disputed_at: None,
+        disputes: BTreeMap::new(),
         mismatches: BTreeMap::new(),
     };
     for event in events {
@@ -159,7 +166,7 @@ impl Fold<'_> {
             }
             EventKind::ChargeRefunded(charge) => self.charge(charge),
             EventKind::RefundUpdated(refund) => self.refund(refund),
-            EventKind::DisputeCreated(dispute) => self.dispute(event.created, dispute),
+            EventKind::Dispute(dispute) => self.dispute(event.created, dispute),
             EventKind::Unreadable => Err("unreadable"),
             EventKind::Other => Ok(()),
         }
@@ -261,7 +268,12 @@ impl Fold<'_> {
 
     fn dispute(&mut self, created: Timestamp, facts: &DisputeFacts) -> Result<(), &'static str> {
         self.same_currency(facts.currency.as_deref())?;
-        self.disputed_at = earliest(self.disputed_at, created);
+        let known = self.disputes.entry(facts.id.clone()).or_insert(Dispute {
+            since: created,
+            status: facts.status,
+        });
+        known.since = known.since.min(created);
+        known.status = known.status.max(facts.status);
         Ok(())
     }
 
@@ -289,9 +301,18 @@ impl Fold<'_> {
         for (event, what) in &self.mismatches {
             attention.insert(format!("{event} does not agree with the order: {what}"));
         }
-        if self.disputed_at.is_some() {
-            attention.insert("the payment is disputed".to_owned());
+        for (id, dispute) in &self.disputes {
+            match dispute.status {
+                DisputeStatus::Open => attention.insert(format!("{id} disputes the payment")),
+                DisputeStatus::Lost => attention.insert(format!(
+                    "{id} is lost: the bank has given the money back to the client"
+                )),
+                DisputeStatus::Won => continue,
+            };
         }
+        let held = |dispute: &&Dispute| dispute.status != DisputeStatus::Won;
+        let disputed_at = self.disputes.values().filter(held).map(|held| held.since);
+        let disputed_at = disputed_at.min();
         let mut sessions = BTreeMap::new();
         let mut payments = Vec::new();
         for (session_id, session) in self.sessions {
@@ -369,7 +390,7 @@ impl Fold<'_> {
             refunded_minor: sum(payments.iter().map(|payment| payment.refunded_minor)),
             paid_at: payments.first().map(|payment| payment.paid_at),
             payments,
-            disputed_at: self.disputed_at,
+            disputed_at,
             attention: joined(attention),
             sessions,
             refunds,

@@ -11,7 +11,7 @@ use crate::{
         CheckoutStatus,
         events::{
             ChargeObject, DisputeObject, EventHead, RefundChange, RefundObject, SessionObject,
-            charge_refunded, dispute_created, refund_event, session_event,
+            charge_refunded, dispute_event, refund_event, session_event,
         },
     },
     money::Currency,
@@ -96,7 +96,7 @@ fn told_refund(second: i64, amount: i64, ours: bool, status: GatewayRefundStatus
     read(&refund_event(&head(second), RefundChange::Updated, &object))
 }
 
-fn dispute(second: i64) -> WebhookEvent {
+fn dispute(second: i64, status: DisputeStatus) -> WebhookEvent {
     let object = DisputeObject {
         id: "dp_1".to_owned(),
         charge: "ch_a".to_owned(),
@@ -104,7 +104,7 @@ fn dispute(second: i64) -> WebhookEvent {
         amount: 5000,
         currency: "eur".to_owned(),
     };
-    read(&dispute_created(&head(second), &object))
+    read(&dispute_event(&head(second), status, &object))
 }
 
 fn our_refund(amount_minor: i64, state: RefundState) -> Refund {
@@ -127,6 +127,30 @@ fn paid(second: i64, id: &str) -> WebhookEvent {
     session(second, SessionChange::Completed, id, PaymentStatus::Paid)
 }
 
+#[test]
+fn a_won_dispute_holds_nothing_and_a_lost_one_for_good() {
+    use DisputeStatus::{Lost, Open, Won};
+    for (statuses, held, said) in [
+        (vec![Open], true, Some("disputes")),
+        (vec![Won], false, None),
+        (vec![Open, Won], false, None),
+        (vec![Won, Open], false, None),
+        (vec![Lost, Open], true, Some("lost")),
+    ] {
+        let mut events = vec![paid(1, "a")];
+        events.extend(
+            (2_i64..)
+                .zip(&statuses)
+                .map(|(second, status)| dispute(second, *status)),
+        );
+        let facts = fold(&terms(), &events, &[]);
+        assert_eq!(facts.disputed_at.is_some(), held, "{statuses:?}");
+        let attention = facts.attention.unwrap_or_default();
+        assert_eq!(attention.is_empty(), said.is_none());
+        assert!(attention.contains(said.unwrap_or_default()), "{attention}");
+    }
+}
+
 /// Every order of five events, each of them repeated, for several histories.
 #[test]
 fn every_order_and_repetition_ends_in_one_state() {
@@ -144,7 +168,14 @@ fn every_order_and_repetition_ends_in_one_state() {
             arrived,
             charge(3, "a", 2000),
             told_refund(4, 2000, true, Succeeded),
-            dispute(5),
+            dispute(5, DisputeStatus::Open),
+        ],
+        vec![
+            paid(1, "a"),
+            dispute(2, DisputeStatus::Open),
+            dispute(3, DisputeStatus::Won),
+            dispute(4, DisputeStatus::Lost),
+            told_refund(5, 2000, true, Pending),
         ],
         vec![
             paid(1, "a"),
@@ -414,7 +445,7 @@ proptest! {
                 5 => charge(second, name, amount),
                 6 => told_refund(second, own, true, status),
                 7 => told_refund(second, amount, false, status),
-                _ => dispute(second),
+                _ => dispute(second, [DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost][who]),
             });
         }
         let rows = [our_refund(own, RefundState::Pending)];

@@ -215,7 +215,7 @@ impl Order {
         self.0.paid_at.map(|at| DateTime(*at))
     }
 
-    /// When the client's bank disputed the payment; refunds are held since. Null without a dispute.
+    /// When the client's bank disputed the payment; refunds are held since. Null without a dispute and when it is won.
     async fn disputed_at(&self) -> Option<DateTime> {
         self.0.disputed_at.map(|at| DateTime(*at))
     }

@@ -57,7 +57,7 @@ pub struct Order {
     pub refunded_minor: i64,
     /// When the payment that counts was made.
     pub paid_at: Option<Instant>,
-    /// When the client's bank first disputed it; refunds are held since.
+    /// When the client's bank first disputed it; refunds are held since. Nothing once the dispute is won.
     pub disputed_at: Option<Instant>,
     /// What a person must look at.
     pub needs_attention: Option<String>,

@@ -139,7 +139,7 @@ fn payment_intent(event: &WebhookEvent) -> Option<&str> {
         EventKind::CheckoutSession { session, .. } => session.payment_intent.as_deref(),
         EventKind::ChargeRefunded(charge) => charge.payment_intent.as_deref(),
         EventKind::RefundUpdated(refund) => refund.payment_intent.as_deref(),
-        EventKind::DisputeCreated(dispute) => dispute.payment_intent.as_deref(),
+        EventKind::Dispute(dispute) => dispute.payment_intent.as_deref(),
         EventKind::Unreadable | EventKind::Other => None,
     }
 }
@@ -166,7 +166,7 @@ async fn order_of(
             }
         }
         EventKind::ChargeRefunded(charge) => named = charge.order_id.as_deref(),
-        EventKind::DisputeCreated(_) => {}
+        EventKind::Dispute(_) => {}
         EventKind::Unreadable | EventKind::Other => return Ok(None),
     }
     if let Some(payment) = payment {

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{CheckoutStatus, GatewayRefundStatus, PaymentStatus, webhook_event::SessionChange};
+use super::{
+    CheckoutStatus, GatewayRefundStatus, PaymentStatus,
+    webhook_event::{DisputeStatus, SessionChange},
+};
 
 /// The version of Stripe's API that these objects are shaped after.
 pub const API_VERSION: &str = "2026-09-30.endive";
@@ -254,11 +257,16 @@ pub struct DisputeObject {
     pub currency: String,
 }
 
-/// `charge.dispute.created`
+/// `charge.dispute.created` of an open dispute, `charge.dispute.closed` of a decided one.
 #[must_use]
-pub fn dispute_created(head: &EventHead, dispute: &DisputeObject) -> Value {
+pub fn dispute_event(head: &EventHead, status: DisputeStatus, dispute: &DisputeObject) -> Value {
+    let (name, status) = match status {
+        DisputeStatus::Open => ("charge.dispute.created", "needs_response"),
+        DisputeStatus::Won => ("charge.dispute.closed", "won"),
+        DisputeStatus::Lost => ("charge.dispute.closed", "lost"),
+    };
     head.event(
-        "charge.dispute.created",
+        name,
         json!({
             "id": dispute.id,
             "object": "dispute",
@@ -271,7 +279,7 @@ pub fn dispute_created(head: &EventHead, dispute: &DisputeObject) -> Value {
             "metadata": {},
             "payment_intent": dispute.payment_intent,
             "reason": "fraudulent",
-            "status": "needs_response",
+            "status": status,
         }),
     )
 }

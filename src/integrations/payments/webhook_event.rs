@@ -41,8 +41,8 @@ pub enum EventKind {
     ChargeRefunded(ChargeFacts),
     /// A refund was made, went on or failed; its status says which.
     RefundUpdated(RefundFacts),
-    /// The client's bank takes the money back.
-    DisputeCreated(DisputeFacts),
+    /// The client's bank takes the money back, or has decided.
+    Dispute(DisputeFacts),
     /// An event of a type that we use without so much as its object's id: for staff to look at.
     Unreadable,
     /// A type that we don't use.
@@ -115,11 +115,24 @@ pub struct RefundFacts {
     pub refund_id: Option<String>,
 }
 
+/// How far a dispute is; what is decided comes after what is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DisputeStatus {
+    /// The bank has not decided.
+    Open,
+    /// The money stays with us.
+    Won,
+    /// The bank has given the money back to the client.
+    Lost,
+}
+
 /// A dispute, as far as an event tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisputeFacts {
     /// `dp_…`
     pub id: String,
+    /// How far it is. Open where its end has a word that we don't know: a person will look.
+    pub status: DisputeStatus,
     /// `ch_…`
     pub charge: Option<String>,
     /// `pi_…`
@@ -191,7 +204,15 @@ fn kind(event_type: &str, object: Option<&Map<String, Value>>) -> EventKind {
             let status = Some(GatewayRefundStatus::Failed);
             refund(o).map(|refund| EventKind::RefundUpdated(RefundFacts { status, ..refund }))
         },
-        "charge.dispute.created" => |o| dispute(o).map(EventKind::DisputeCreated),
+        "charge.dispute.created" => |o| dispute(DisputeStatus::Open, o),
+        "charge.dispute.closed" => |o| {
+            let status = match text(o, "status").as_deref() {
+                Some("won" | "warning_closed") => DisputeStatus::Won,
+                Some("lost") => DisputeStatus::Lost,
+                _ => DisputeStatus::Open,
+            };
+            dispute(status, o)
+        },
         _ => return EventKind::Other,
     };
     object.and_then(read).unwrap_or(EventKind::Unreadable)
@@ -232,14 +253,15 @@ fn refund(object: &Map<String, Value>) -> Option<RefundFacts> {
     })
 }
 
-fn dispute(object: &Map<String, Value>) -> Option<DisputeFacts> {
-    Some(DisputeFacts {
+fn dispute(status: DisputeStatus, object: &Map<String, Value>) -> Option<EventKind> {
+    Some(EventKind::Dispute(DisputeFacts {
         id: text(object, "id")?,
+        status,
         charge: reference(object, "charge"),
         payment_intent: reference(object, "payment_intent"),
         amount: integer(object, "amount"),
         currency: text(object, "currency"),
-    })
+    }))
 }
 
 /// A text that can stand in a column: not empty, bounded, without control characters (PostgreSQL

@@ -8,7 +8,7 @@ use crate::integrations::payments::{
     CheckoutStatus,
     events::{
         ChargeObject, DisputeObject, EventHead, RefundChange, RefundObject, SessionObject,
-        charge_refunded, dispute_created, refund_event, session_event,
+        charge_refunded, dispute_event, refund_event, session_event,
     },
 };
 
@@ -41,7 +41,7 @@ fn parse(event: &Value) -> WebhookEvent {
     WebhookEvent::parse(&serde_json::to_vec(event).unwrap()).unwrap()
 }
 
-fn used_types() -> [&'static str; 10] {
+fn used_types() -> [&'static str; 11] {
     [
         "checkout.session.completed",
         "checkout.session.async_payment_succeeded",
@@ -53,6 +53,7 @@ fn used_types() -> [&'static str; 10] {
         "charge.refund.updated",
         "refund.failed",
         "charge.dispute.created",
+        "charge.dispute.closed",
     ]
 }
 
@@ -132,16 +133,19 @@ fn every_event_that_the_builders_make_is_read_back() {
         amount: 12_500,
         currency: "usd".into(),
     };
-    assert_eq!(
-        parse(&dispute_created(&head(), &dispute)).kind,
-        EventKind::DisputeCreated(DisputeFacts {
-            id: "dp_1".into(),
-            charge: Some("ch_1".into()),
-            payment_intent: Some("pi_1".into()),
-            amount: Some(12_500),
-            currency: Some("usd".into()),
-        })
-    );
+    for status in [DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost] {
+        assert_eq!(
+            parse(&dispute_event(&head(), status, &dispute)).kind,
+            EventKind::Dispute(DisputeFacts {
+                id: "dp_1".into(),
+                status,
+                charge: Some("ch_1".into()),
+                payment_intent: Some("pi_1".into()),
+                amount: Some(12_500),
+                currency: Some("usd".into()),
+            })
+        );
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod boundary;
 mod catalog;
 mod demo;
 mod error_bodies;
+mod generated;
 mod graphiql;
 mod http_graphql;
 mod http_life;

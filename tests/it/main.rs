@@ -16,6 +16,7 @@ mod bookings_parallel;
 mod bookings_time;
 mod boundary;
 mod catalog;
+mod crash;
 mod demo;
 mod error_bodies;
 mod generated;

@@ -60,7 +60,14 @@ fn strict_rfc3339(text: &str) -> Option<Timestamp> {
     let zone = text
         .get(19..)?
         .trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let zone_shape = matches!(zone, "Z" | "z") || (zone.len() == 6 && zone.starts_with(['+', '-']));
+    let zone_shape = match zone.as_bytes() {
+        b"Z" | b"z" => true,
+        [b'+' | b'-', hours @ .., b':', ten, one] => {
+            let below_a_day = matches!(hours, [b'0' | b'1', b'0'..=b'9'] | [b'2', b'0'..=b'3']);
+            below_a_day && matches!((ten, one), (b'0'..=b'5', b'0'..=b'9'))
+        }
+        _ => false,
+    };
     if !shape || !zone_shape || text.len() > 40 {
         return None;
     }
@@ -160,6 +167,9 @@ mod tests {
             "2026-11-21 13:00:00Z",
             "2026-11-21T13:00:00",
             "2026-11-21T13:00:00Z[Europe/Berlin]",
+            "2026-11-21T13:00:00+24:00",
+            "2026-11-21T13:00:00+01:60",
+            "2026-11-21T13:00:00+1:000",
             "1999-12-31T23:59:59Z",
             "2101-01-01T00:00:00Z",
             "2026-02-30T00:00:00Z",

@@ -54,7 +54,7 @@ fn refused(error: UploadError) -> Problem {
         UploadError::BadImage(error) => {
             let status = match error {
                 ImageError::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                ImageError::TooManyPixels => StatusCode::PAYLOAD_TOO_LARGE,
+                ImageError::TooManyPixels | ImageError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 ImageError::Damaged => StatusCode::BAD_REQUEST,
             };
             problem(status, format!("The file is {error}."))
@@ -216,11 +216,8 @@ async fn file(http: &Http, id: &str, headers: &HeaderMap) -> Result<Response, Pr
     let key = MediaKey::new(media.id.0);
     let broken =
         |error: Box<dyn std::error::Error + Send + Sync>| Problem::of(&Error::internal(error));
-    let bytes = match &range {
-        Some(range) => http.app.media.get_range(key, range.clone()).await,
-        None => http.app.media.get(key).await,
-    };
-    let bytes = bytes
+    let file = http.app.media.open(key, range.clone()).await;
+    let file = file
         .map_err(|error| broken(error.into()))?
         .ok_or_else(|| broken("a picture's file is gone".into()))?;
     if let Some(Range { start, end }) = range {
@@ -236,9 +233,9 @@ async fn file(http: &Http, id: &str, headers: &HeaderMap) -> Result<Response, Pr
     set(
         &mut response,
         header::CONTENT_LENGTH,
-        bytes.len().to_string(),
+        file.length.to_string(),
     );
-    *response.body_mut() = Body::from(bytes);
+    *response.body_mut() = Body::from_stream(file.bytes);
     Ok(response)
 }
 

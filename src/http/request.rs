@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tracing::Instrument;
 
 use super::{problem::Problem, proxies, router::Http, serve::Peer};
@@ -99,7 +99,7 @@ pub async fn around(State(http): State<Arc<Http>>, mut request: Request, next: N
     let info = Arc::new(info(&http, &request));
     let mut line = Line {
         info: info.clone(),
-        method: request.method().as_str().to_owned(),
+        method: method(&request),
         route: request
             .extensions()
             .get::<MatchedPath>()
@@ -184,17 +184,35 @@ fn user_agent(headers: &HeaderMap) -> Option<Arc<str>> {
     Some(value.chars().take(USER_AGENT).collect::<String>().into())
 }
 
+/// The method for the log and the metrics, which would otherwise have a series for each word that somebody invents.
+fn method(request: &Request) -> String {
+    let method = request.method();
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    if known.contains(method) {
+        method.to_string()
+    } else {
+        "other".to_owned()
+    }
+}
+
 /// Refuses names that are not ours; whoever checks our health may use any.
 fn host_refused(http: &Http, request: &Request, route: &str) -> Option<Problem> {
     if route.starts_with("/health/") || route == "/metrics" {
         return None;
     }
-    let header = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|value| value.to_str().ok());
-    let host = header.or_else(|| request.uri().host()).unwrap_or_default();
-    (!http.app.config.allows_host(host)).then(|| {
+    let mut headers = request.headers().get_all(header::HOST).iter();
+    let header = headers.next().and_then(|value| value.to_str().ok());
+    // RFC 9112, section 3.2: an address in the request line wins, and of two headers nobody knows which is meant.
+    let host = request.uri().host().or(header).unwrap_or_default();
+    (headers.next().is_some() || !http.app.config.allows_host(host)).then(|| {
         Problem::new(
             StatusCode::MISDIRECTED_REQUEST,
             TopLevelCode::BadRequest,

@@ -1,13 +1,16 @@
 //! The sandbox's pay page, served where `PAYMENTS=sandbox`.
 
+use std::time::Duration;
+
 use axum::{
     Form, Router,
-    extract::{Path, Query, State},
+    extract::{FromRequest, Path, Query, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use crate::integrations::payments::sandbox::{PayAction, PayAnswer, SandboxGateway};
 
@@ -32,6 +35,9 @@ struct Pressed {
     action: String,
 }
 
+/// How long the form may take to arrive (api.md, HTTP).
+const PATIENCE: Duration = Duration::from_secs(15);
+
 async fn show(
     State(gateway): State<SandboxGateway>,
     Path(session): Path<String>,
@@ -48,9 +54,14 @@ async fn act(
     State(gateway): State<SandboxGateway>,
     Path(session): Path<String>,
     Query(address): Query<Address>,
-    Form(pressed): Form<Pressed>,
+    request: Request,
 ) -> Response {
-    let action = PayAction::from_word(&pressed.action);
+    let read = Form::<Pressed>::from_request(request, &());
+    let action = match timeout(PATIENCE, read).await {
+        Ok(Ok(Form(pressed))) => PayAction::from_word(&pressed.action),
+        Ok(Err(refused)) => return refused.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
     // A payment goes through even if the browser has hung up (security.md).
     let visit = tokio::spawn(async move {
         gateway

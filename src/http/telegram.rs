@@ -43,7 +43,11 @@ pub async fn sign_in(
     let config = &http.app.config;
     let (most, patience) = (config.limits.body_bytes, config.timeouts.body);
     let init_data = match body::read(&parts.headers, body, most, patience).await {
-        Ok(read) => match body::text(&read).map(serde_json::from_str::<SignIn>) {
+        // serde takes an array of values for a struct, too.
+        Ok(read) => match body::text(&read).map(|text| {
+            let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+            serde_json::from_value::<SignIn>(object.into())
+        }) {
             Ok(Ok(SignIn { init_data })) => init_data,
             Ok(Err(_)) => {
                 let detail = "The body must be {\"initData\": \"…\"}.";

@@ -10,9 +10,10 @@ mod image;
 use std::{fmt, ops::Range, path::Path, sync::Arc};
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    Error as StoreError, ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem,
-    path::Path as StorePath,
+    Error as StoreError, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutPayload,
+    local::LocalFileSystem, path::Path as StorePath,
 };
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -32,6 +33,14 @@ pub struct MediaStore {
 /// Where a file is kept. Made from a row's id, never from anything that a caller wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MediaKey(Uuid);
+
+/// A file that is being read.
+pub struct MediaFile {
+    /// How many bytes will come.
+    pub length: u64,
+    /// The bytes, piece by piece.
+    pub bytes: BoxStream<'static, Result<Bytes, MediaError>>,
+}
 
 /// The store failed; for logs, and for users an internal fault.
 #[derive(Debug, thiserror::Error)]
@@ -91,46 +100,27 @@ impl MediaStore {
         Ok(())
     }
 
-    /// The whole file; `None` if there is none.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn get(&self, key: MediaKey) -> Result<Option<Bytes>, MediaError> {
-        let found = match self.store.get(&key.path()).await {
-            Ok(found) => found.bytes().await,
-            Err(error) => Err(error),
-        };
-        present(found)
-    }
-
-    /// A part of the file, from `range.start` to before `range.end` in bytes, cut at the file's
-    /// end; `None` if there is no such file. An empty range, or one that begins behind the end,
-    /// is an error: the caller knows the size from its row.
+    /// The file, or a part of it from `range.start` to before `range.end` in bytes, cut at the file's end: its length
+    /// and its bytes as they are read, so that a slow reader holds a piece of it and never all. `None` if there is no
+    /// such file. An empty range, or one that begins behind the end, is an error: the caller knows the size from its
+    /// row.
     ///
     /// # Errors
     /// When the store fails or the range is not in the file.
-    pub async fn get_range(
+    pub async fn open(
         &self,
         key: MediaKey,
-        range: Range<u64>,
-    ) -> Result<Option<Bytes>, MediaError> {
-        present(self.store.get_range(&key.path(), range).await)
-    }
-
-    /// The file's size in bytes; `None` if there is none.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn size(&self, key: MediaKey) -> Result<Option<u64>, MediaError> {
-        Ok(present(self.store.head(&key.path()).await)?.map(|meta| meta.size))
-    }
-
-    /// Whether there is such a file.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn exists(&self, key: MediaKey) -> Result<bool, MediaError> {
-        Ok(self.size(key).await?.is_some())
+        range: Option<Range<u64>>,
+    ) -> Result<Option<MediaFile>, MediaError> {
+        let options = GetOptions {
+            range: range.map(GetRange::Bounded),
+            ..GetOptions::default()
+        };
+        let found = present(self.store.get_opts(&key.path(), options).await)?;
+        Ok(found.map(|found| MediaFile {
+            length: found.range.end.saturating_sub(found.range.start),
+            bytes: found.into_stream().map_err(MediaError::from).boxed(),
+        }))
     }
 
     /// Removes the file; one that isn't there is none the less gone.
@@ -142,18 +132,22 @@ impl MediaStore {
         Ok(())
     }
 
-    /// Makes an uploaded picture fit to be shown: checked, upright, without metadata. Works on a
+    /// Makes an uploaded picture fit to be shown: checked, upright, without metadata, at most `most` bytes. Works on a
     /// thread of its own; waits while two others are worked on.
     ///
     /// # Errors
     /// [`ImageError`] says what is wrong with the picture.
-    pub async fn process_image(&self, bytes: Bytes) -> Result<ProcessedImage, ImageError> {
+    pub async fn process_image(
+        &self,
+        bytes: Bytes,
+        most: u64,
+    ) -> Result<ProcessedImage, ImageError> {
         let permit = self.images.clone().acquire_owned().await;
         let permit = permit.map_err(|_| ImageError::Damaged)?;
         let work = tokio::task::spawn_blocking(move || {
             // Kept to the end even where nobody waits any more, since the memory is in use.
             let _permit = permit;
-            image::process(&bytes)
+            image::process(&bytes, most)
         });
         work.await.unwrap_or_else(|error| {
             tracing::warn!(%error, "a decoder died over a picture");

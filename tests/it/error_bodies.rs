@@ -80,6 +80,7 @@ async fn what_the_rest_side_answers() {
         post("/nothing", "application/json", "{}").await,
         post("/v1/auth/telegram", "text/plain", "x").await,
         post("/v1/auth/telegram", "application/json", "{}").await,
+        post("/v1/auth/telegram", "application/json", "[\"a=b\"]").await,
         post(
             "/v1/auth/telegram",
             "application/json",

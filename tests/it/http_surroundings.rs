@@ -39,9 +39,27 @@ async fn problems_name_the_request_and_sane_ids_are_kept() {
     assert_eq!(method.headers()["x-request-id"].len(), 36);
 }
 
+/// What comes back to bytes that no proper client would send.
+async fn raw(app: &TestApp, request: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = app.base_url.trim_start_matches("http://");
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_our_names_are_served() {
     let app = TestApp::start().await;
+    for request in [
+        "GET /graphql HTTP/1.1\r\nhost: localhost\r\nhost: evil.example\r\nconnection: close\r\n\r\n",
+        "GET http://evil.example/graphql HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+    ] {
+        let answer = raw(&app, request).await;
+        assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
+    }
     let foreign = get(
         &app,
         "/graphql?query=%7B__typename%7D",
@@ -91,7 +109,11 @@ async fn health_and_metrics_answer() {
     for path in ["/health/live", "/health/ready"] {
         assert_eq!(get(&app, path, &[]).await.status(), 200);
     }
+    let invented = "INVENTED /graphql HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let answer = raw(&app, invented).await;
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
     let text = get(&app, "/metrics", &[]).await.text().await.unwrap();
+    assert!(!text.contains("INVENTED"), "{text}");
     assert!(text.contains("http_requests_total{"), "{text}");
 }
 

@@ -162,7 +162,7 @@ async fn keep(
         sha256,
     } = app
         .media
-        .process_image(bytes)
+        .process_image(bytes, app.config.max_file_size)
         .await
         .map_err(UploadError::BadImage)?;
     let key = MediaKey::new(upload.id.0);

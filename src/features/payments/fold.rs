@@ -298,9 +298,6 @@ impl Fold<'_> {
     fn sum_up(self) -> OrderFacts {
         let returned = self.returned();
         let mut attention: BTreeSet<String> = BTreeSet::new();
-        for (event, what) in &self.mismatches {
-            attention.insert(format!("{event} does not agree with the order: {what}"));
-        }
         for (id, dispute) in &self.disputes {
             match dispute.status {
                 DisputeStatus::Open => attention.insert(format!("{id} disputes the payment")),
@@ -391,7 +388,7 @@ impl Fold<'_> {
             paid_at: payments.first().map(|payment| payment.paid_at),
             payments,
             disputed_at,
-            attention: joined(attention),
+            attention: joined(attention, &self.mismatches),
             sessions,
             refunds,
             mismatches: self.mismatches,
@@ -435,12 +432,23 @@ fn sum(amounts: impl Iterator<Item = i64>) -> i64 {
     amounts.fold(0, i64::saturating_add)
 }
 
-fn joined(reasons: BTreeSet<String>) -> Option<String> {
-    if reasons.is_empty() {
-        return None;
+/// The reasons in one text. Events that do not agree come last and are counted: there may be any number of them, and
+/// they must not crowd out a dispute.
+fn joined(
+    reasons: BTreeSet<String>,
+    mismatches: &BTreeMap<String, &'static str>,
+) -> Option<String> {
+    let mut reasons: Vec<String> = reasons.into_iter().collect();
+    if !mismatches.is_empty() {
+        let what: BTreeSet<&str> = mismatches.values().copied().collect();
+        let what = what.into_iter().collect::<Vec<_>>().join(", ");
+        let count = mismatches.len();
+        reasons.push(format!(
+            "{count} events do not agree with the order: {what}"
+        ));
     }
-    let text = reasons.into_iter().collect::<Vec<_>>().join("; ");
-    Some(text.chars().take(LONGEST_ATTENTION).collect())
+    let text = reasons.join("; ");
+    (!text.is_empty()).then(|| text.chars().take(LONGEST_ATTENTION).collect())
 }
 
 #[cfg(test)]

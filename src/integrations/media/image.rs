@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// The most pixels that a picture may have (security.md, uploads).
 pub const MAX_PIXELS: u64 = 40_000_000;
 
+/// The longest side, in pixels: beyond that nothing shows a picture, and a thin one costs out of all proportion.
+const MAX_SIDE: u32 = 16_384;
+
 /// What decoding may take, in bytes: 40 megapixels of 8 bytes, the deepest there are, and room to
 /// work.
 const MAX_DECODED_BYTES: u64 = MAX_PIXELS * 8 + 64 * 1024 * 1024;
@@ -107,9 +110,12 @@ pub enum ImageError {
     /// Neither JPEG nor PNG nor WebP (415).
     #[error("not a JPEG, PNG or WebP picture")]
     UnsupportedType,
-    /// More than 40 megapixels (413).
-    #[error("more than 40 megapixels")]
+    /// More than 40 megapixels, or a side that is too long (413).
+    #[error("more than 40 megapixels or longer than {MAX_SIDE} pixels")]
     TooManyPixels,
+    /// More bytes than may be kept, once written anew (413).
+    #[error("too large once it is written anew")]
+    TooLarge,
     /// Begins like a picture and is none, or is cut off.
     #[error("a damaged picture")]
     Damaged,
@@ -119,19 +125,28 @@ pub enum ImageError {
 ///
 /// JPEG stays JPEG and PNG stays PNG. WebP can only be written without loss here, which suits
 /// what has transparency; what has none is a photo, and becomes JPEG. Of a moving picture the
-/// first frame is kept. 16 bits a channel become 8; a colour profile is metadata and goes.
-pub(super) fn process(bytes: &[u8]) -> Result<ProcessedImage, ImageError> {
+/// first frame is kept. 16 bits a channel become 8; a colour profile is metadata and goes. What
+/// would be more than `most` bytes becomes JPEG too, if it has no transparency.
+pub(super) fn process(bytes: &[u8], most: u64) -> Result<ProcessedImage, ImageError> {
     let came_as = ImageType::sniff(bytes).ok_or(ImageError::UnsupportedType)?;
     if came_as == ImageType::Jpeg && !is_whole_jpeg(bytes) {
         return Err(ImageError::Damaged);
     }
     let mut picture = decode(bytes, came_as)?;
-    let image_type = match came_as {
+    let mut image_type = match came_as {
         ImageType::Webp if !picture.color().has_alpha() => ImageType::Jpeg,
         other => other,
     };
     picture = eight_bits(picture, image_type);
-    let bytes = encode(&picture, image_type)?;
+    let fits = |bytes: &Vec<u8>| u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
+    let mut bytes = encode(&picture, image_type)?;
+    if !fits(&bytes) && image_type != ImageType::Jpeg && !picture.color().has_alpha() {
+        image_type = ImageType::Jpeg;
+        bytes = encode(&picture, image_type)?;
+    }
+    if !fits(&bytes) {
+        return Err(ImageError::TooLarge);
+    }
     Ok(ProcessedImage {
         sha256: Sha256::digest(&bytes).into(),
         bytes: bytes.into(),
@@ -150,6 +165,7 @@ fn decode(bytes: &[u8], image_type: ImageType) -> Result<DynamicImage, ImageErro
     let mut decoder = reader.into_decoder().map_err(|error| refused(&error))?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > MAX_PIXELS
+        || width.max(height) > MAX_SIDE
         || decoder.total_bytes() > MAX_DECODED_BYTES
     {
         return Err(ImageError::TooManyPixels);

@@ -22,6 +22,21 @@ fn picture() -> RgbImage {
     })
 }
 
+/// What the tests allow, in bytes.
+const MOST: u64 = 10 * 1024 * 1024;
+
+fn processed(bytes: &[u8]) -> Result<ProcessedImage, ImageError> {
+    process(bytes, MOST)
+}
+
+async fn read(store: &MediaStore, key: MediaKey, range: Option<Range<u64>>) -> Option<String> {
+    let file = store.open(key, range).await.unwrap()?;
+    let pieces: Vec<Bytes> = file.bytes.try_collect().await.unwrap();
+    let bytes = pieces.concat();
+    assert_eq!(bytes.len() as u64, file.length);
+    Some(String::from_utf8(bytes).unwrap())
+}
+
 fn file(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.into().write_to(&mut bytes, format).unwrap();
@@ -127,7 +142,7 @@ fn a_picture_is_written_anew_with_its_size_type_and_hash() {
     ] {
         let bytes = file(picture(), format);
         assert_eq!(ImageType::sniff(&bytes), Some(came_as));
-        let image = process(&bytes).unwrap();
+        let image = processed(&bytes).unwrap();
         assert_eq!(image.image_type, expected);
         assert_eq!(ImageType::sniff(&image.bytes), Some(expected));
         assert_eq!((image.width, image.height), (40, 20));
@@ -137,7 +152,7 @@ fn a_picture_is_written_anew_with_its_size_type_and_hash() {
             pixels[(3, 10)][0] > 200 && pixels[(36, 10)][2] > 200,
             "{format:?}"
         );
-        assert_eq!(process(&bytes).unwrap(), image, "the same each time");
+        assert_eq!(processed(&bytes).unwrap(), image, "the same each time");
     }
 }
 
@@ -148,7 +163,7 @@ fn transparency_stays_where_the_format_has_it() {
         (ImageFormat::Png, ImageType::Png),
         (ImageFormat::WebP, ImageType::Webp),
     ] {
-        let image = process(&file(clear.clone(), format)).unwrap();
+        let image = processed(&file(clear.clone(), format)).unwrap();
         assert_eq!(image.image_type, expected);
         let read = ::image::load_from_memory(&image.bytes)
             .unwrap()
@@ -162,24 +177,24 @@ fn deep_and_grey_pictures_become_eight_bits() {
     use ::image::{ImageBuffer, Luma, LumaA};
     let deep: ImageBuffer<Rgba<u16>, _> =
         ImageBuffer::from_pixel(4, 4, Rgba([65_535, 0, 0, 32_768]));
-    let image = process(&file(deep, ImageFormat::Png)).unwrap();
+    let image = processed(&file(deep, ImageFormat::Png)).unwrap();
     let read = ::image::load_from_memory(&image.bytes).unwrap();
     assert_eq!(read.color(), ::image::ColorType::Rgba8);
     let grey: ImageBuffer<Luma<u16>, _> = ImageBuffer::from_pixel(4, 4, Luma([65_535]));
-    let image = process(&file(grey, ImageFormat::Png)).unwrap();
+    let image = processed(&file(grey, ImageFormat::Png)).unwrap();
     let read = ::image::load_from_memory(&image.bytes).unwrap();
     assert_eq!(read.color(), ::image::ColorType::L8);
     let clear: ImageBuffer<LumaA<u8>, _> = ImageBuffer::from_pixel(4, 4, LumaA([9, 9]));
-    assert!(process(&file(clear, ImageFormat::Png)).is_ok());
+    assert!(processed(&file(clear, ImageFormat::Png)).is_ok());
     let grey: ImageBuffer<Luma<u8>, _> = ImageBuffer::from_pixel(4, 4, Luma([99]));
-    assert!(process(&file(grey, ImageFormat::Jpeg)).is_ok());
+    assert!(processed(&file(grey, ImageFormat::Jpeg)).is_ok());
 }
 
 #[test]
 fn a_photo_is_turned_upright_and_forgets_its_place() {
     let bytes = jpeg_with_exif(6);
     assert!(contains(&bytes, b"Exif") && contains(&bytes, &1_234_567_u32.to_le_bytes()));
-    let image = process(&bytes).unwrap();
+    let image = processed(&bytes).unwrap();
     // Turned clockwise: what was left is above.
     assert_eq!((image.width, image.height), (20, 40));
     let pixels = decoded(&image);
@@ -195,25 +210,48 @@ fn texts_and_profiles_of_a_png_go_too() {
     bytes.extend(png_chunk(b"tEXt", b"Comment\0at home, 47.37 N"));
     bytes.extend(png_chunk(b"eXIf", &exif(1)));
     bytes.extend(&plain[33..]);
-    let image = process(&bytes).unwrap();
+    let image = processed(&bytes).unwrap();
     for part in [&b"tEXt"[..], b"eXIf", b"at home"] {
         assert!(contains(&bytes, part) && !contains(&image.bytes, part));
     }
 }
 
 #[test]
+fn what_is_too_large_once_written_anew_becomes_a_photo_or_is_refused() {
+    // Noise, which no format packs without loss.
+    let mut state = 1_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let opaque = RgbImage::from_fn(64, 64, |_, _| Rgb([noise(), noise(), noise()]));
+    let opaque = file(opaque, ImageFormat::Png);
+    let image = process(&opaque, 10_000).unwrap();
+    assert_eq!(image.image_type, ImageType::Jpeg);
+    assert!(image.bytes.len() <= 10_000);
+    assert_eq!(process(&opaque, 1000), Err(ImageError::TooLarge));
+    let clear = RgbaImage::from_fn(64, 64, |_, _| Rgba([noise(), noise(), noise(), noise()]));
+    let clear = file(clear, ImageFormat::Png);
+    assert_eq!(process(&clear, 10_000), Err(ImageError::TooLarge));
+}
+
+#[test]
 fn a_header_that_promises_too_much_is_refused_before_decoding() {
     assert_eq!(
-        process(&png_bomb(50_000, 50_000)),
+        processed(&png_bomb(1, 16_385)),
         Err(ImageError::TooManyPixels)
     );
     assert_eq!(
-        process(&png_bomb(8_001, 5_000)),
+        processed(&png_bomb(50_000, 50_000)),
         Err(ImageError::TooManyPixels)
     );
-    assert!(process(&png_bomb(u32::MAX, u32::MAX)).is_err());
     assert_eq!(
-        process(&jpeg_bomb(65_000, 65_000)),
+        processed(&png_bomb(8_001, 5_000)),
+        Err(ImageError::TooManyPixels)
+    );
+    assert!(processed(&png_bomb(u32::MAX, u32::MAX)).is_err());
+    assert_eq!(
+        processed(&jpeg_bomb(65_000, 65_000)),
         Err(ImageError::TooManyPixels)
     );
     // 16 383 to either side.
@@ -223,13 +261,13 @@ fn a_header_that_promises_too_much_is_refused_before_decoding() {
         .unwrap();
     let at = webp.windows(4).position(|w| w == b"VP8L").unwrap() + 9;
     webp[at..at + 4].copy_from_slice(&(16_382_u32 | 16_382 << 14).to_le_bytes());
-    assert_eq!(process(&webp), Err(ImageError::TooManyPixels));
-    assert_eq!(process(&png_bomb(0, 10)), Err(ImageError::Damaged));
+    assert_eq!(processed(&webp), Err(ImageError::TooManyPixels));
+    assert_eq!(processed(&png_bomb(0, 10)), Err(ImageError::Damaged));
 }
 
 #[test]
 fn a_picture_of_just_forty_megapixels_passes() {
-    let image = process(&file(
+    let image = processed(&file(
         ::image::GrayImage::new(8_000, 5_000),
         ImageFormat::Png,
     ))
@@ -245,7 +283,7 @@ fn what_is_cut_off_or_bent_is_damaged() {
         file(picture(), ImageFormat::Png),
         file(picture(), ImageFormat::WebP),
     ] {
-        assert!(process(&bytes).is_ok());
+        assert!(processed(&bytes).is_ok());
         for kept in [
             bytes.len() - 1,
             bytes.len() - 2,
@@ -257,7 +295,11 @@ fn what_is_cut_off_or_bent_is_damaged() {
             // The last bytes of PNG and WebP carry no pixels, so only real losses count there.
             let is_jpeg = bytes[0] == 0xff;
             if is_jpeg || kept <= bytes.len() / 2 {
-                assert_eq!(process(&bytes[..kept]), Err(ImageError::Damaged), "{kept}");
+                assert_eq!(
+                    processed(&bytes[..kept]),
+                    Err(ImageError::Damaged),
+                    "{kept}"
+                );
             }
         }
     }
@@ -266,7 +308,7 @@ fn what_is_cut_off_or_bent_is_damaged() {
     let mut preview = whole[..whole.len() / 2].to_vec();
     let at = preview.windows(4).position(|w| w == b"Exif").unwrap();
     preview[at + 40..at + 42].copy_from_slice(&[0xff, 0xd9]);
-    assert_eq!(process(&preview), Err(ImageError::Damaged));
+    assert_eq!(processed(&preview), Err(ImageError::Damaged));
 }
 
 #[test]
@@ -286,7 +328,7 @@ fn other_files_are_refused_whatever_they_are_called() {
         b" \xff\xd8\xff\xe0",
     ] {
         assert_eq!(
-            process(bytes),
+            processed(bytes),
             Err(ImageError::UnsupportedType),
             "{bytes:?}"
         );
@@ -299,7 +341,7 @@ fn other_files_are_refused_whatever_they_are_called() {
     ] {
         let mut bytes = begin.to_vec();
         bytes.extend(b"<script>alert(1)</script>".repeat(20));
-        assert_eq!(process(&bytes), Err(ImageError::Damaged));
+        assert_eq!(processed(&bytes), Err(ImageError::Damaged));
     }
 }
 
@@ -309,7 +351,7 @@ fn a_second_meaning_does_not_survive() {
     for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP] {
         let mut bytes = file(picture(), format);
         bytes.extend(hidden);
-        if let Ok(image) = process(&bytes) {
+        if let Ok(image) = processed(&bytes) {
             assert!(!contains(&image.bytes, b"script"), "{format:?}");
         }
     }
@@ -318,7 +360,7 @@ fn a_second_meaning_does_not_survive() {
     bytes.extend([0xff, 0xfe, 0, u8::try_from(hidden.len() + 2).unwrap()]);
     bytes.extend(hidden);
     bytes.extend(&plain[2..]);
-    assert!(!contains(&process(&bytes).unwrap().bytes, b"script"));
+    assert!(!contains(&processed(&bytes).unwrap().bytes, b"script"));
 }
 
 proptest::proptest! {
@@ -332,7 +374,7 @@ proptest::proptest! {
         let mut bytes = file(picture(), format);
         let length = bytes.len();
         bytes[at % length] = byte;
-        if let Ok(image) = process(&bytes) {
+        if let Ok(image) = processed(&bytes) {
             proptest::prop_assert!(u64::from(image.width) * u64::from(image.height) <= MAX_PIXELS);
         }
     }
@@ -361,9 +403,9 @@ async fn files_are_kept_under_our_keys_and_found_again_after_a_restart() {
     let store = MediaStore::local(&folder.0).unwrap();
     let key = MediaKey::new("0198a1b2-c3d4-7e5f-8a6b-0102030405ef".parse().unwrap());
     assert_eq!(key.to_string(), "05/ef/0198a1b2c3d47e5f8a6b0102030405ef");
-    assert_eq!(store.get(key).await.unwrap(), None);
-    assert_eq!(store.get_range(key, 0..1).await.unwrap(), None);
-    assert!(!store.exists(key).await.unwrap());
+    assert_eq!(read(&store, key, None).await, None);
+    assert_eq!(read(&store, key, Some(0..1)).await, None);
+    assert_eq!(read(&store, key, None).await, None);
     store.delete(key).await.unwrap();
 
     store
@@ -375,15 +417,14 @@ async fn files_are_kept_under_our_keys_and_found_again_after_a_restart() {
         .await
         .unwrap();
     let again = MediaStore::local(&folder.0).unwrap();
-    assert_eq!(again.get(key).await.unwrap().unwrap(), "abcdefghij");
-    assert_eq!(again.get_range(key, 2..5).await.unwrap().unwrap(), "cde");
-    assert_eq!(again.get_range(key, 8..100).await.unwrap().unwrap(), "ij");
-    assert!(again.get_range(key, 10..11).await.is_err());
-    assert_eq!(again.size(key).await.unwrap(), Some(10));
-    assert!(again.exists(key).await.unwrap());
+    assert_eq!(read(&again, key, None).await.unwrap(), "abcdefghij");
+    assert_eq!(read(&again, key, Some(2..5)).await.unwrap(), "cde");
+    assert_eq!(read(&again, key, Some(8..100)).await.unwrap(), "ij");
+    assert!(again.open(key, Some(10..11)).await.is_err());
+    assert!(read(&again, key, None).await.is_some());
     assert!(folder.0.join(key.to_string()).is_file());
     again.delete(key).await.unwrap();
-    assert!(!store.exists(key).await.unwrap());
+    assert_eq!(read(&store, key, None).await, None);
 }
 
 #[tokio::test]
@@ -402,12 +443,14 @@ async fn many_pictures_at_once_are_all_worked_on() {
     let work: Vec<_> = (0..16)
         .map(|_| {
             let (store, bytes) = (store.clone(), bytes.clone());
-            tokio::spawn(async move { store.process_image(bytes).await })
+            tokio::spawn(async move { store.process_image(bytes, MOST).await })
         })
         .collect();
     for image in work {
         assert_eq!(image.await.unwrap().unwrap().width, 40);
     }
-    let bad = store.process_image(Bytes::from_static(b"GIF89a")).await;
+    let bad = store
+        .process_image(Bytes::from_static(b"GIF89a"), MOST)
+        .await;
     assert_eq!(bad, Err(ImageError::UnsupportedType));
 }

@@ -12,6 +12,9 @@ use super::{GatewayRefundStatus, PaymentStatus};
 /// The longest text of an event that we keep, in bytes. Stripe's ids are at most 255 long.
 const MAX_TEXT_BYTES: usize = 255;
 
+/// The first second after the years in which an event can have been made.
+const YEAR_2100: i64 = 4_102_444_800;
+
 /// An event of Stripe's, or of the sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookEvent {
@@ -164,7 +167,9 @@ impl WebhookEvent {
             return Err(EventError::NotJson);
         };
         let event_type = text(&event, "type").ok_or(EventError::Missing("type"))?;
+        // Within what a column can hold, and far beyond what a gateway sends.
         let created = integer(&event, "created")
+            .filter(|at| (0..YEAR_2100).contains(at))
             .and_then(|at| Timestamp::from_second(at).ok())
             .ok_or(EventError::Missing("created"))?;
         let livemode = event

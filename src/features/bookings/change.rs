@@ -126,7 +126,9 @@ pub(super) async fn apply(
     }
     if before.state.holds_time() && !after.state.holds_time() {
         held::free(tx, after.id).await?;
-        model::end_proposal(tx, after.id, ProposalState::Closed, now).await?;
+        if before.state == State::Confirmed {
+            model::end_proposal(tx, after.id, ProposalState::Closed, now).await?;
+        }
     }
     if before.state == State::Accepted && after.state != State::Confirmed {
         money::close_checkout(tx, app, &after, change.actor, change.now).await?;

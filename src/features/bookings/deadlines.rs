@@ -56,17 +56,19 @@ pub(super) async fn expire(
 }
 
 /// Expires what of these two is overdue, in a transaction that is about to take time (rule 8). Both are locked.
+/// Answers what was overdue, as it is then.
 pub(super) async fn expire_overdue_of(
     tx: &mut Transaction,
     app: &App,
     client: UserId,
     provider: ProviderId,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Vec<Booking>> {
+    let mut expired = Vec::new();
     for booking in model::lock_overdue_of(tx, client, provider, Instant(now)).await? {
-        expire(tx, app, booking, now).await?;
+        expired.push(expire(tx, app, booking, now).await?);
     }
-    Ok(())
+    Ok(expired)
 }
 
 /// Expires every booking and every proposal whose deadline has passed. A job; the second time it finds nothing.

@@ -1,47 +1,32 @@
-//! Rows of `bookings`, `booking_proposals` and `booking_events`.
+//! Rows of `bookings` and `booking_events`.
 
+mod due;
 pub mod held;
 pub mod pages;
 pub mod parties;
+mod proposals;
 
-use diesel::{
-    expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping},
-    pg::Pg,
-    prelude::*,
-    query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::{Bool, Text, Timestamptz, Uuid},
-};
+use diesel::{pg::Pg, prelude::*, sql_types::Uuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use jiff::Timestamp;
 
+use super::machine::Facts;
 pub use super::machine::{Action, Party, Side, State};
-use super::machine::{Facts, Proposal};
 pub use crate::features::providers::model::CancellationPolicy;
 use crate::{
     auth::viewer::Viewer,
     db::{
         Instant,
-        ids::{BookingEventId, BookingId, BookingProposalId, ProviderId, ServiceId, UserId},
-        schema::{booking_events, booking_proposals, bookings, held_times},
+        ids::{BookingEventId, BookingId, ProviderId, ServiceId, UserId},
+        schema::{booking_events, bookings},
     },
-    sql_expression, text_enum,
+    sql_expression,
 };
-
-text_enum! {
-    /// How far a proposal of another time is.
-    pub enum ProposalState {
-        /// The other side may answer.
-        Open = "OPEN",
-        /// The booking moved.
-        Accepted = "ACCEPTED",
-        /// The other side keeps the old time.
-        Declined = "DECLINED",
-        /// Nobody answered in time.
-        Expired = "EXPIRED",
-        /// The booking ended before an answer.
-        Closed = "CLOSED",
-    }
-}
+pub use due::{StateAt, lock_overdue_of, overdue, overdue_query, unsettled, upcoming_of};
+pub use proposals::{
+    BookingProposal, ProposalState, latest_proposal, latest_proposals, proposals_of,
+};
+pub(in crate::features::bookings) use proposals::{end_proposal, insert_proposal};
 
 sql_expression! {
     /// Whose the booked provider is. A subselect, so that locking a booking locks no provider.
@@ -160,50 +145,6 @@ fn sees_all(viewer: &Viewer) -> bool {
     viewer.may("bookings:read") || viewer.may("bookings:manage")
 }
 
-/// A proposal to move a booking.
-#[derive(Clone, Debug, PartialEq, Queryable, Selectable, Insertable)]
-#[diesel(table_name = booking_proposals, check_for_backend(diesel::pg::Pg))]
-pub struct BookingProposal {
-    /// Identity.
-    pub id: BookingProposalId,
-    /// What is to move.
-    pub booking_id: BookingId,
-    /// Who proposes.
-    pub proposed_by: Party,
-    /// How far it is; [`BookingProposal::state_at`] is what everyone sees.
-    pub state: ProposalState,
-    /// The proposed start.
-    pub starts_at: Instant,
-    /// The proposed end.
-    pub ends_at: Instant,
-    /// Until when the other side may answer.
-    pub answer_deadline: Instant,
-    /// When it was made.
-    pub created_at: Instant,
-    /// When it was answered.
-    pub answered_at: Option<Instant>,
-}
-
-impl BookingProposal {
-    /// What the machine looks at: one that is open, or was until its deadline passed, so that the job's being late
-    /// changes no answer.
-    fn facts(&self) -> Option<Proposal> {
-        matches!(self.state, ProposalState::Open | ProposalState::Expired).then_some(Proposal {
-            by: self.proposed_by,
-            answer_deadline: *self.answer_deadline,
-        })
-    }
-
-    /// The state that everyone sees (rule 8).
-    pub fn state_at(&self, now: Timestamp) -> ProposalState {
-        if self.state == ProposalState::Open && *self.answer_deadline <= now {
-            ProposalState::Expired
-        } else {
-            self.state
-        }
-    }
-}
-
 /// An entry of a booking's history; never changed.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = booking_events, check_for_backend(diesel::pg::Pg))]
@@ -228,57 +169,8 @@ pub struct BookingEvent {
     pub created_at: Instant,
 }
 
-/// The state that everyone sees at an instant, in SQL: [`Facts::state_at`].
-#[derive(Clone, Copy, Debug, QueryId, ValidGrouping)]
-pub struct StateAt(pub Instant);
-
-impl Expression for StateAt {
-    type SqlType = Text;
-}
-
-impl<T> AppearsOnTable<T> for StateAt {}
-
-impl<T> SelectableExpression<T> for StateAt {}
-
-impl QueryFragment<Pg> for StateAt {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(CASE WHEN bookings.state = 'REQUESTED' AND bookings.answer_deadline <= ");
-        out.push_bind_param::<Timestamptz, _>(&self.0)?;
-        out.push_sql(" OR bookings.state = 'ACCEPTED' AND bookings.payment_deadline <= ");
-        out.push_bind_param::<Timestamptz, _>(&self.0)?;
-        out.push_sql(" THEN 'EXPIRED' ELSE bookings.state END)");
-        Ok(())
-    }
-}
-
-/// Whether a row's deadline has passed: its own, or that of its open proposal. Stored states are tested first, so
-/// that the indexes on due rows serve.
-#[derive(Clone, Copy, Debug, QueryId, ValidGrouping)]
-struct Overdue(Instant);
-
-impl Expression for Overdue {
-    type SqlType = Bool;
-}
-
-impl AppearsOnTable<bookings::table> for Overdue {}
-
-impl QueryFragment<Pg> for Overdue {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(bookings.state = 'REQUESTED' AND bookings.answer_deadline <= ");
-        out.push_bind_param::<Timestamptz, _>(&self.0)?;
-        out.push_sql(" OR bookings.state = 'ACCEPTED' AND bookings.payment_deadline <= ");
-        out.push_bind_param::<Timestamptz, _>(&self.0)?;
-        out.push_sql(
-            " OR bookings.id = ANY (ARRAY(SELECT bp.booking_id FROM booking_proposals bp \
-             WHERE bp.state = 'OPEN' AND bp.answer_deadline <= ",
-        );
-        out.push_bind_param::<Timestamptz, _>(&self.0)?;
-        out.push_sql(")))");
-        Ok(())
-    }
-}
-
-type Boxed<'a> = bookings::BoxedQuery<
+/// A statement for bookings that is still being put together.
+pub type Boxed<'a> = bookings::BoxedQuery<
     'a,
     Pg,
     diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Booking, Pg>>,
@@ -327,84 +219,6 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: BookingId) -> QueryResult<Op
         .first(conn)
         .await
         .optional()
-}
-
-/// Locks and reads what of these two has passed a deadline (rule 8), by id so that two such never wait for each
-/// other. Only bookings that hold time can, so the search starts there.
-pub async fn lock_overdue_of(
-    conn: &mut AsyncPgConnection,
-    client: UserId,
-    provider: ProviderId,
-    now: Instant,
-) -> QueryResult<Vec<Booking>> {
-    let theirs = held_times::table
-        .filter(
-            held_times::client_id
-                .eq(client)
-                .or(held_times::provider_id.eq(provider)),
-        )
-        .select(held_times::booking_id);
-    bookings::table
-        .filter(bookings::id.eq_any(theirs))
-        .filter(Overdue(now))
-        .order(bookings::id)
-        .select(Booking::as_select())
-        .for_no_key_update()
-        .load(conn)
-        .await
-}
-
-/// Some bookings whose deadline, or whose proposal's, has passed.
-pub async fn overdue(
-    conn: &mut AsyncPgConnection,
-    now: Instant,
-    limit: i64,
-) -> QueryResult<Vec<BookingId>> {
-    bookings::table
-        .filter(Overdue(now))
-        .order(bookings::id)
-        .select(bookings::id)
-        .limit(limit)
-        .load(conn)
-        .await
-}
-
-/// Some bookings that ended before this and are still CONFIRMED.
-pub async fn unsettled(
-    conn: &mut AsyncPgConnection,
-    ended_before: Instant,
-    limit: i64,
-) -> QueryResult<Vec<BookingId>> {
-    bookings::table
-        .filter(bookings::state.eq(State::Confirmed))
-        .filter(bookings::ends_at.le(ended_before))
-        .order(bookings::ends_at)
-        .select(bookings::id)
-        .limit(limit)
-        .load(conn)
-        .await
-}
-
-/// The bookings of a person as client, or of a provider, that hold time and start after this.
-pub async fn upcoming_of(
-    conn: &mut AsyncPgConnection,
-    client: Option<UserId>,
-    provider: Option<ProviderId>,
-    after: Instant,
-) -> QueryResult<Vec<BookingId>> {
-    let mut query = bookings::table
-        .filter(bookings::state.eq_any([State::Requested, State::Accepted, State::Confirmed]))
-        .filter(bookings::starts_at.gt(after))
-        .order(bookings::id)
-        .select(bookings::id)
-        .into_boxed();
-    if let Some(client) = client {
-        query = query.filter(bookings::client_id.eq(client));
-    }
-    if let Some(provider) = provider {
-        query = query.filter(bookings::provider_id.eq(provider));
-    }
-    query.load(conn).await
 }
 
 /// Adds a booking.
@@ -468,70 +282,4 @@ pub async fn events_of(
         .select(BookingEvent::as_select())
         .load(conn)
         .await
-}
-
-/// The latest proposal of each of these bookings that has one.
-pub async fn latest_proposals(
-    conn: &mut AsyncPgConnection,
-    bookings: &[BookingId],
-) -> QueryResult<Vec<BookingProposal>> {
-    booking_proposals::table
-        .filter(booking_proposals::booking_id.eq_any(bookings))
-        .distinct_on(booking_proposals::booking_id)
-        .order((
-            booking_proposals::booking_id,
-            booking_proposals::created_at.desc(),
-            booking_proposals::id.desc(),
-        ))
-        .select(BookingProposal::as_select())
-        .load(conn)
-        .await
-}
-
-/// The latest proposal of one booking.
-pub async fn latest_proposal(
-    conn: &mut AsyncPgConnection,
-    booking: BookingId,
-) -> QueryResult<Option<BookingProposal>> {
-    Ok(latest_proposals(conn, &[booking]).await?.pop())
-}
-
-/// How often somebody has proposed another time for this booking.
-pub async fn count_proposals(conn: &mut AsyncPgConnection, booking: BookingId) -> QueryResult<i64> {
-    booking_proposals::table
-        .filter(booking_proposals::booking_id.eq(booking))
-        .count()
-        .get_result(conn)
-        .await
-}
-
-/// Adds a proposal.
-pub(super) async fn insert_proposal(
-    conn: &mut AsyncPgConnection,
-    proposal: &BookingProposal,
-) -> QueryResult<()> {
-    diesel::insert_into(booking_proposals::table)
-        .values(proposal)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Ends the open proposal of a booking, if there is one.
-pub(super) async fn end_proposal(
-    conn: &mut AsyncPgConnection,
-    booking: BookingId,
-    state: ProposalState,
-    now: Instant,
-) -> QueryResult<()> {
-    diesel::update(booking_proposals::table)
-        .filter(booking_proposals::booking_id.eq(booking))
-        .filter(booking_proposals::state.eq(ProposalState::Open))
-        .set((
-            booking_proposals::state.eq(state),
-            booking_proposals::answered_at.eq(now),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
 }

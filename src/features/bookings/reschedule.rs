@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How often another time may be proposed for a booking, so that its history stays short.
-const MOST_PROPOSALS: i64 = 20;
+const MOST_PROPOSALS: usize = 20;
 
 /// Reads a booking that the viewer may know of, with its client, its provider and its own row locked in this order
 /// (rule 1).
@@ -91,14 +91,14 @@ pub async fn propose(
     let side = acting_side(&booking, viewer)?;
     let party = Party::of(side).ok_or_else(|| refuse(Refusal::NotAllowed))?;
     let (client, provider_id) = (booking.client_id, booking.provider_id);
-    deadlines::expire_overdue_of(&mut tx, app, client, provider_id, now).await?;
+    let expired = deadlines::expire_overdue_of(&mut tx, app, client, provider_id, now).await?;
     // Its own proposal may just have expired, which counted its version.
-    let booking = match model::lock(&mut tx, booking.id).await? {
-        Some(current) => current,
-        None => booking,
-    };
-    let proposal = model::latest_proposal(&mut tx, booking.id).await?;
-    let facts = booking.facts_with(proposal.as_ref());
+    let booking = expired
+        .into_iter()
+        .find(|current| current.id == booking.id)
+        .unwrap_or(booking);
+    let proposals = model::proposals_of(&mut tx, booking.id).await?;
+    let facts = booking.facts_with(proposals.first());
     permit(
         &booking,
         &facts,
@@ -119,7 +119,7 @@ pub async fn propose(
         .at("input.startsAt")
         .into());
     }
-    if model::count_proposals(&mut tx, booking.id).await? >= MOST_PROPOSALS {
+    if proposals.len() >= MOST_PROPOSALS {
         return Err(Problem::new(
             ErrorCode::LimitReached,
             "Another time was proposed too often for this booking.",

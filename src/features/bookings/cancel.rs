@@ -7,8 +7,9 @@ use super::{
     change::{self, Actor, Change, acting_side, permit},
     create::{again, check_key},
     machine::{Action, Side, State, decide},
-    model::{self, Booking},
+    model::{self, Booking, parties},
     money::{self, RefundCause},
+    paid::lock_parties,
     policy,
 };
 use crate::{
@@ -198,26 +199,37 @@ async fn call_off(
     Ok(after)
 }
 
-/// Calls off one booking of a party who is out (suspended, deleted, erased): in full when it is the provider, by the
-/// policy when it is the client. Does nothing to one that has started or ended meanwhile.
-pub(super) async fn call_off_for(
-    app: &App,
-    id: BookingId,
-    provider_is_out: bool,
-    now: Timestamp,
-) -> Result<()> {
+/// Which party of a booking is out: suspended, deleted or erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Out {
+    /// The client's account.
+    Client,
+    /// The provider's profile, or its person's account.
+    Provider,
+}
+
+/// Calls off one booking of a party who is out: in full when it is the provider, by the policy when it is the client.
+/// Does nothing to one that has started or ended meanwhile, nor when the party is back: both are read under the locks,
+/// client, provider, booking (habit 5).
+pub(super) async fn call_off_for(app: &App, id: BookingId, out: Out, now: Timestamp) -> Result<()> {
     let mut tx = app.db.begin().await?;
+    if !lock_parties(&mut tx, id).await? {
+        return Ok(());
+    }
     let Some(booking) = model::lock(&mut tx, id).await? else {
         return Ok(());
     };
-    if decide(&booking.facts(), Action::Suspend, Side::System, now).is_err() {
+    let is_back = match out {
+        Out::Client => parties::is_active(&mut tx, booking.client_id).await?,
+        Out::Provider => parties::takes_bookings(&mut tx, booking.provider_id).await?,
+    };
+    if is_back || decide(&booking.facts(), Action::Suspend, Side::System, now).is_err() {
         return Ok(());
     }
     // For the refund, the side that is out stands for the system.
-    let (side, why) = if provider_is_out {
-        (Side::Provider, "The provider's account is closed.")
-    } else {
-        (Side::Client, "The client's account is closed.")
+    let (side, why) = match out {
+        Out::Client => (Side::Client, "The client's account is closed."),
+        Out::Provider => (Side::Provider, "The provider's account is closed."),
     };
     let quote = quote_for(&booking, side, now)?;
     let change = Change {

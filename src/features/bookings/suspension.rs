@@ -2,7 +2,7 @@
 //! transaction that closes the account.
 
 use super::{
-    cancel::call_off_for,
+    cancel::{Out, call_off_for},
     model::{self, parties},
 };
 use crate::{
@@ -25,7 +25,7 @@ pub async fn cancel_for_suspended_provider(app: &App, provider: ProviderId) -> R
     let ahead = model::upcoming_of(&mut conn, None, Some(provider), Instant(now)).await?;
     drop(conn);
     for id in ahead {
-        retry_conflict(|| call_off_for(app, id, true, now)).await?;
+        retry_conflict(|| call_off_for(app, id, Out::Provider, now)).await?;
     }
     Ok(())
 }
@@ -42,7 +42,7 @@ pub async fn cancel_for_suspended_user(app: &App, user: UserId) -> Result<()> {
     let provider = parties::provider_of(&mut conn, user).await?;
     drop(conn);
     for id in ahead {
-        retry_conflict(|| call_off_for(app, id, false, now)).await?;
+        retry_conflict(|| call_off_for(app, id, Out::Client, now)).await?;
     }
     match provider {
         Some(provider) => cancel_for_suspended_provider(app, provider).await,

@@ -8,68 +8,15 @@ use companion::{
         providers::model::{self as providers, Filter, Order, ProviderStatus},
     },
 };
-use diesel::{
-    QueryResult, QueryableByName,
-    pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Json, Uuid},
-};
+use diesel::{QueryableByName, sql_types::Uuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
-use serde_json::Value;
 
-use super::support::TestApp;
+use super::support::{
+    TestApp,
+    plans::{after, before, reads_only_its_page},
+};
 
 const ROWS: usize = 100_000;
-
-/// `EXPLAIN (ANALYZE)` of a statement with its bound values.
-#[derive(QueryId)]
-struct Explain<Q>(Q);
-
-impl<Q: Query> Query for Explain<Q> {
-    type SqlType = Json;
-}
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN (ANALYZE, FORMAT JSON) ");
-        self.0.walk_ast(out.reborrow())
-    }
-}
-
-/// What a plan did: rows that its nodes touched at most, and the kinds of its nodes.
-#[derive(Debug, Default)]
-struct Work {
-    rows: u64,
-    nodes: Vec<String>,
-}
-
-fn work(plan: &Value) -> Work {
-    fn visit(node: &Value, work: &mut Work) {
-        let number = |key: &str| node[key].as_f64().unwrap_or_default();
-        let removed = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
-        let touched = (number("Actual Rows") + removed) * number("Actual Loops").max(1.0);
-        work.rows = work.rows.max(touched as u64);
-        work.nodes
-            .push(node["Node Type"].as_str().unwrap().to_owned());
-        for child in node["Plans"].as_array().into_iter().flatten() {
-            visit(child, work);
-        }
-    }
-    let mut work = Work::default();
-    visit(&plan[0]["Plan"], &mut work);
-    work
-}
-
-/// A page of 20 touches 21 rows, whatever the plan is: for the last few rows of a list, sorting them is as good as
-/// walking an index.
-async fn reads_only_its_page<Q>(conn: &mut AsyncPgConnection, what: &str, query: Q)
-where
-    Q: Query + QueryFragment<Pg> + QueryId + Send + 'static,
-{
-    let plan: Value = Explain(query).get_result(conn).await.unwrap();
-    let work = work(&plan);
-    assert!(work.rows <= 21, "{what}: {work:?}\n{plan:#}");
-}
 
 /// Approved providers with ties in every order, every fifth without a price, every tenth without a rating.
 pub async fn many_providers(conn: &mut AsyncPgConnection, rows: usize) {
@@ -108,22 +55,6 @@ async fn at(conn: &mut AsyncPgConnection, list: &str, place: usize) -> uuid::Uui
         .await
         .unwrap();
     row.id
-}
-
-fn after(cursor: Option<String>) -> PageArgs {
-    PageArgs {
-        first: Some(20),
-        after: cursor,
-        ..PageArgs::default()
-    }
-}
-
-fn before(cursor: String) -> PageArgs {
-    PageArgs {
-        last: Some(20),
-        before: Some(cursor),
-        ..PageArgs::default()
-    }
 }
 
 type MakeOrder = fn(&PageArgs) -> companion::error::Result<Order>;

@@ -1,6 +1,9 @@
 //! Rows of `sessions` and `refresh_tokens`.
 
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{Timestamptz, Uuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
         schema::{refresh_tokens, sessions, users},
     },
     features::users::model::User,
-    text_enum,
+    keyset, text_enum,
 };
 
 text_enum! {
@@ -227,34 +230,18 @@ pub async fn live_sessions(
     now: Instant,
     page: &Page<SessionKey>,
 ) -> QueryResult<Vec<Session>> {
-    let mut query = sessions::table
+    let query = sessions::table
         .filter(sessions::user_id.eq(user))
         .filter(sessions::revoked_at.is_null())
         .filter(sessions::expires_at.gt(now))
         .select(Session::as_select())
-        .limit(page.fetch())
         .into_boxed();
-    if let Some((used, id)) = page.from {
-        query = if page.backwards {
-            query.filter(
-                sessions::last_used_at
-                    .gt(used)
-                    .or(sessions::last_used_at.eq(used).and(sessions::id.gt(id))),
-            )
-        } else {
-            query.filter(
-                sessions::last_used_at
-                    .lt(used)
-                    .or(sessions::last_used_at.eq(used).and(sessions::id.lt(id))),
-            )
-        };
-    }
-    query = if page.backwards {
-        query.order((sessions::last_used_at.asc(), sessions::id.asc()))
-    } else {
-        query.order((sessions::last_used_at.desc(), sessions::id.desc()))
-    };
-    query.load(conn).await
+    keyset!(query, page, true, |(used, id)| (
+        sessions::last_used_at: Timestamptz = used,
+        sessions::id: Uuid = id,
+    ))
+    .load(conn)
+    .await
 }
 
 /// How many live sessions a person has.

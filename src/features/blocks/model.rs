@@ -1,11 +1,16 @@
 //! Rows of `user_blocks`.
 
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    sql_types::{Timestamptz, Uuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
     cursor::{LARGEST_COUNT, Page},
     db::{Instant, ids::UserId, schema::user_blocks},
+    keyset,
 };
 
 /// That one person blocks another.
@@ -77,39 +82,32 @@ pub async fn delete(
 /// The values of a cursor of [`of_blocker`]: since when, and who.
 pub type BlockKey = (Instant, UserId);
 
+/// The statement of a list of blocks.
+pub type ListQuery = user_blocks::BoxedQuery<
+    'static,
+    Pg,
+    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<UserBlock, Pg>>,
+>;
+
+/// The statement of [`of_blocker`].
+pub fn of_blocker_query(blocker: UserId, page: &Page<BlockKey>) -> ListQuery {
+    let query = user_blocks::table
+        .filter(user_blocks::blocker_id.eq(blocker))
+        .select(UserBlock::as_select())
+        .into_boxed();
+    keyset!(query, page, true, |(at, id)| (
+        user_blocks::created_at: Timestamptz = at,
+        user_blocks::blocked_id: Uuid = id,
+    ))
+}
+
 /// Whom a person blocks, the newest first.
 pub async fn of_blocker(
     conn: &mut AsyncPgConnection,
     blocker: UserId,
     page: &Page<BlockKey>,
 ) -> QueryResult<Vec<UserBlock>> {
-    use user_blocks::{blocked_id, created_at};
-    let mut query = user_blocks::table
-        .filter(user_blocks::blocker_id.eq(blocker))
-        .select(UserBlock::as_select())
-        .limit(page.fetch())
-        .into_boxed();
-    if let Some((at, id)) = page.from {
-        query = if page.backwards {
-            query.filter(
-                created_at
-                    .ge(at)
-                    .and(created_at.gt(at).or(blocked_id.gt(id))),
-            )
-        } else {
-            query.filter(
-                created_at
-                    .le(at)
-                    .and(created_at.lt(at).or(blocked_id.lt(id))),
-            )
-        };
-    }
-    query = if page.backwards {
-        query.order((created_at.asc(), blocked_id.asc()))
-    } else {
-        query.order((created_at.desc(), blocked_id.desc()))
-    };
-    query.load(conn).await
+    of_blocker_query(blocker, page).load(conn).await
 }
 
 /// How many a person blocks, up to one more than is told.

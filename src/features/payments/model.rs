@@ -4,7 +4,11 @@ pub mod checkouts;
 pub mod events;
 pub mod refunds;
 
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    sql_types::{Timestamptz, Uuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
@@ -14,7 +18,7 @@ use crate::{
         ids::{BookingId, OrderId, OrderLineId, ProviderId, UserId},
         schema::{bookings, order_lines, orders, providers, services},
     },
-    text_enum,
+    keyset, text_enum,
 };
 
 text_enum! {
@@ -286,7 +290,7 @@ pub struct Filter {
     pub needs_attention: Option<bool>,
 }
 
-type Boxed<'a> = orders::BoxedQuery<'a, diesel::pg::Pg>;
+type Boxed<'a> = orders::BoxedQuery<'a, Pg>;
 
 impl Filter {
     fn apply<'a>(self, mut query: Boxed<'a>) -> Boxed<'a> {
@@ -312,39 +316,31 @@ impl Filter {
 /// The values of a cursor of [`page`]: creation and id.
 pub type OrderKey = (Instant, OrderId);
 
+/// The statement of [`page`].
+pub type PageQuery = orders::BoxedQuery<
+    'static,
+    Pg,
+    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Order, Pg>>,
+>;
+
+/// The statement of [`page`].
+pub fn page_query(filter: Filter, page: &Page<OrderKey>) -> PageQuery {
+    let query = filter
+        .apply(orders::table.into_boxed())
+        .select(Order::as_select());
+    keyset!(query, page, true, |(created, id)| (
+        orders::created_at: Timestamptz = created,
+        orders::id: Uuid = id,
+    ))
+}
+
 /// A page of orders, the newest first.
 pub async fn page(
     conn: &mut AsyncPgConnection,
     filter: Filter,
     page: &Page<OrderKey>,
 ) -> QueryResult<Vec<Order>> {
-    let mut query = filter.apply(orders::table.into_boxed());
-    if let Some((created, id)) = page.from {
-        let same = orders::created_at.eq(created);
-        query = if page.backwards {
-            query.filter(
-                orders::created_at
-                    .gt(created)
-                    .or(same.and(orders::id.gt(id))),
-            )
-        } else {
-            query.filter(
-                orders::created_at
-                    .lt(created)
-                    .or(same.and(orders::id.lt(id))),
-            )
-        };
-    }
-    query = if page.backwards {
-        query.order((orders::created_at.asc(), orders::id.asc()))
-    } else {
-        query.order((orders::created_at.desc(), orders::id.desc()))
-    };
-    query
-        .limit(page.fetch())
-        .select(Order::as_select())
-        .load(conn)
-        .await
+    page_query(filter, page).load(conn).await
 }
 
 /// How many orders the filter lets through, up to one more than is told.

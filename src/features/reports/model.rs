@@ -1,6 +1,10 @@
 //! Rows of `reports`.
 
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    sql_types::{Timestamptz, Uuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
@@ -11,7 +15,7 @@ use crate::{
         ids::{BookingId, ReportId, ReviewId, UserId},
         schema::reports,
     },
-    text_enum,
+    keyset, text_enum,
 };
 
 text_enum! {
@@ -188,9 +192,14 @@ pub struct Filter {
     pub reason: Option<ReportReason>,
 }
 
-type Boxed = reports::BoxedQuery<'static, diesel::pg::Pg>;
+/// The statement of a list of reports.
+pub type ListQuery = reports::BoxedQuery<
+    'static,
+    Pg,
+    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Report, Pg>>,
+>;
 
-fn filtered(filter: Filter) -> Boxed {
+fn filtered(filter: Filter) -> reports::BoxedQuery<'static, Pg> {
     let Filter {
         reporter,
         state,
@@ -209,6 +218,15 @@ fn filtered(filter: Filter) -> Boxed {
     query
 }
 
+/// The statement of [`list`].
+pub fn list_query(filter: Filter, newest_first: bool, page: &Page<ReportKey>) -> ListQuery {
+    let query = filtered(filter).select(Report::as_select());
+    keyset!(query, page, newest_first, |(at, id)| (
+        reports::created_at: Timestamptz = at,
+        reports::id: Uuid = id,
+    ))
+}
+
 /// Reports by when they were made, the oldest first or the newest first.
 pub async fn list(
     conn: &mut AsyncPgConnection,
@@ -216,27 +234,7 @@ pub async fn list(
     newest_first: bool,
     page: &Page<ReportKey>,
 ) -> QueryResult<Vec<Report>> {
-    use reports::{created_at, id};
-    let mut query = filtered(filter);
-    let descending = newest_first != page.backwards;
-    if let Some((at, last)) = page.from {
-        // The first half lets the index be entered at the cursor.
-        query = if descending {
-            query.filter(created_at.le(at).and(created_at.lt(at).or(id.lt(last))))
-        } else {
-            query.filter(created_at.ge(at).and(created_at.gt(at).or(id.gt(last))))
-        };
-    }
-    query = if descending {
-        query.order((created_at.desc(), id.desc()))
-    } else {
-        query.order((created_at.asc(), id.asc()))
-    };
-    query
-        .limit(page.fetch())
-        .select(Report::as_select())
-        .load(conn)
-        .await
+    list_query(filter, newest_first, page).load(conn).await
 }
 
 /// How many there are, up to one more than is told.

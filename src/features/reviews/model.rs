@@ -14,7 +14,9 @@ use crate::{
     },
 };
 
-pub use lists::{ReviewCount, ReviewKey, ReviewsQuery, counts_of_providers, of_providers};
+pub use lists::{
+    OfProviders, ReviewCount, ReviewKey, ReviewsQuery, counts_of_providers, of_providers,
+};
 
 /// A review.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

@@ -13,6 +13,7 @@ pub mod fake_stripe;
 mod make;
 pub mod market;
 pub mod paid;
+pub mod plans;
 
 pub use app::{START, TestApp};
 pub use client::{Answer, Client};

@@ -34,12 +34,15 @@ pub struct ReviewsQuery {
     pub from: Option<ReviewKey>,
 }
 
-/// A page of visible reviews for each provider. The index of a provider's visible reviews is read once for each and no
+/// The statement of [`of_providers`]. The index of a provider's visible reviews is read once for each and no
 /// further than the page, which a window function over all of them would not do; one `first` for all of them makes it
 /// one statement.
-struct OfProviders<'a> {
-    providers: &'a [ProviderId],
-    query: &'a ReviewsQuery,
+#[derive(Clone, Debug)]
+pub struct OfProviders<'a> {
+    /// Whose.
+    pub providers: &'a [ProviderId],
+    /// Which.
+    pub query: &'a ReviewsQuery,
 }
 
 // The text differs with the query, so it is its own key in the statement cache.

@@ -1,0 +1,10 @@
+DROP INDEX reports_state_reason_idx;
+DROP INDEX reports_reason_idx;
+DROP INDEX orders_state_idx;
+DROP INDEX bookings_service_idx;
+CREATE INDEX bookings_service_id_idx ON bookings (service_id);
+DROP INDEX bookings_provider_created_idx;
+DROP INDEX bookings_client_created_idx;
+DROP INDEX bookings_state_idx;
+DROP INDEX bookings_provider_state_idx;
+DROP INDEX bookings_client_state_idx;

@@ -1,0 +1,87 @@
+//! What a statement's plan does, by row counts: costs that no clock and no machine changes.
+
+use companion::cursor::PageArgs;
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::Json,
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
+
+/// `EXPLAIN (ANALYZE)` of a statement with its bound values.
+#[derive(QueryId)]
+struct Explain<Q>(Q);
+
+impl<Q: Query> Query for Explain<Q> {
+    type SqlType = Json;
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("EXPLAIN (ANALYZE, FORMAT JSON) ");
+        self.0.walk_ast(out.reborrow())
+    }
+}
+
+/// What a plan did: rows that its nodes touched at most, and the kinds of its nodes.
+#[derive(Debug, Default)]
+struct Work {
+    rows: u64,
+    nodes: Vec<String>,
+}
+
+fn work(plan: &Value) -> Work {
+    fn visit(node: &Value, work: &mut Work) {
+        let number = |key: &str| node[key].as_f64().unwrap_or_default();
+        let removed = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
+        let touched = (number("Actual Rows") + removed) * number("Actual Loops").max(1.0);
+        work.rows = work.rows.max(touched as u64);
+        work.nodes
+            .push(node["Node Type"].as_str().unwrap().to_owned());
+        for child in node["Plans"].as_array().into_iter().flatten() {
+            visit(child, work);
+        }
+    }
+    let mut work = Work::default();
+    visit(&plan[0]["Plan"], &mut work);
+    work
+}
+
+/// A page of 20 touches 21 rows, whatever the plan is: for the last few rows of a list, sorting them is as good as
+/// walking an index.
+pub async fn reads_only_its_page<'q, Q>(conn: &mut AsyncPgConnection, what: &str, query: Q)
+where
+    Q: Query + QueryFragment<Pg> + QueryId + Send + 'q,
+{
+    reads_at_most(conn, 21, what, query).await;
+}
+
+/// No node of the statement's plan touches more rows than this.
+pub async fn reads_at_most<'q, Q>(conn: &mut AsyncPgConnection, most: u64, what: &str, query: Q)
+where
+    Q: Query + QueryFragment<Pg> + QueryId + Send + 'q,
+{
+    let plan: Value = Explain(query).get_result(conn).await.unwrap();
+    let work = work(&plan);
+    assert!(work.rows <= most, "{what}: {work:?}\n{plan:#}");
+}
+
+/// The 20 rows after this cursor; the first ones without.
+pub fn after(cursor: Option<String>) -> PageArgs {
+    PageArgs {
+        first: Some(20),
+        after: cursor,
+        ..PageArgs::default()
+    }
+}
+
+/// The 20 rows before this cursor.
+pub fn before(cursor: String) -> PageArgs {
+    PageArgs {
+        last: Some(20),
+        before: Some(cursor),
+        ..PageArgs::default()
+    }
+}

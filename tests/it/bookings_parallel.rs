@@ -1,6 +1,8 @@
 //! What holds with real parallel connections.
 
+use companion::features::bookings::service;
 use futures_util::future::join_all;
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::support::market::{CREATE, Market, act};
@@ -143,4 +145,74 @@ async fn moving_against_asking_has_one_winner() {
         codes.extend(booked.user_error_codes("bookingCreate"));
         assert_eq!(codes, ["SLOT_TAKEN"], "{:#} {:#}", moved.body, booked.body);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expires_from_several_sides_at_once_never_deadlocks() {
+    let market = Market::open().await;
+    let app = &market.app;
+    let (day, long) = (
+        SignedDuration::from_hours(24),
+        SignedDuration::from_hours(24 * 40),
+    );
+    let pavel = app.user("Pavel").await;
+    let other = app.provider_row(&pavel, "STRICT").await;
+    app.price_row(&other, &market.service_id, 100, 60).await;
+    let opens = market.at(480);
+    for profile in [&market.provider_id, &other] {
+        app.window_row(profile, opens, opens + long).await;
+    }
+    let mut people = Vec::new();
+    for name in ["Carl", "Dora", "Emil", "Fred"] {
+        people.push(app.client(name).await);
+    }
+    // Each person at both providers, at hours that nobody else wants.
+    let ask_all = async |first: jiff::Timestamp| {
+        let asks = people.iter().enumerate().flat_map(|(number, person)| {
+            let of = |profile: &str, hour: usize| {
+                let hour = i64::try_from(hour).unwrap();
+                let start = first + SignedDuration::from_hours(hour);
+                let input = json!({ "providerId": profile, "serviceId": market.service_id, "startsAt": start });
+                let key = format!("{profile} {start}");
+                person.post(CREATE, json!({ "input": input, "key": key }))
+            };
+            let last = 2 * people.len() - 1;
+            [of(&market.provider_id, number), of(&other, last - number)]
+        });
+        for answer in join_all(asks).await {
+            answer.payload("bookingCreate");
+        }
+    };
+    let rounds = 8;
+    for round in 0..rounds {
+        // The requests of the round before are overdue: each belongs to two who now ask at once, and the job comes too.
+        let first = opens + day * 20 + day * round;
+        let (_, one, two) = tokio::join!(
+            ask_all(first),
+            service::expire_all(&app.app),
+            service::expire_all(&app.app)
+        );
+        one.unwrap();
+        two.unwrap();
+        app.app.clock.advance(day);
+    }
+    let made = i64::from(rounds) * 2 * 4;
+    assert_eq!(app.count("bookings").await, made);
+    assert_eq!(
+        app.count("bookings WHERE state = 'EXPIRED'").await,
+        made - 8
+    );
+    assert_eq!(app.count("held_times").await, 8);
+    // A connection reports the deadlocks it saw when it ends.
+    app.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    .await;
+    while app
+        .count("pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'companion%' AND application_name <> 'companion listen'")
+        .await
+        > 0
+    {}
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(app.number(deadlocks).await, 0);
 }

@@ -125,9 +125,10 @@ impl AccessCache {
         Ok(Some(signed_in))
     }
 
-    /// Waits until the database's messages arrive, from when on nothing is asked twice.
+    /// Waits until the database's messages arrive, all that were sent before this call: from then on nothing is asked
+    /// twice until rights change again.
     pub async fn ready(&self) {
-        self.listener.freshness().wait().await;
+        self.listener.freshness().catch_up().await;
     }
 
     /// Whether the database's messages arrive, or are known not to (`Freshness::is_settled`).

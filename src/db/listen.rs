@@ -56,11 +56,13 @@ impl Freshness {
         self.heard.notify_waiters();
     }
 
-    /// Waits until the database is heard.
-    pub async fn wait(&self) {
+    /// Waits until everything committed before this call has arrived here.
+    pub async fn catch_up(&self) {
+        let now = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
         loop {
             let heard = self.heard.notified();
-            if self.is_fresh() {
+            let at = self.heard_at.load(Relaxed);
+            if at != u64::MAX && at >= now {
                 return;
             }
             heard.await;

@@ -500,26 +500,6 @@ async fn viewer_actions_say_what_the_operations_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_reading_bookings_costs() {
-    let market = Market::open().await;
-    for minutes in [0, 60, 120, 180] {
-        market.requested(minutes).await;
-    }
-    let query = "{ me { bookings { nodes { id state client { displayName } provider { displayName } service { title }
-        events { action } proposal { state } viewerActions { action allowed } } } } }";
-    // me, the page, clients, providers, services, events, proposals.
-    let answer = market.client.query(query).await;
-    assert_eq!(
-        answer.data()["me"]["bookings"]["nodes"]
-            .as_array()
-            .unwrap()
-            .len(),
-        4
-    );
-    assert!(answer.statements <= 7, "{}", answer.statements);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_key_answers_again_and_refuses_other_input() {
     let market = Market::open().await;
     let ask = |minutes| {

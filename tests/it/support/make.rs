@@ -79,6 +79,15 @@ impl TestApp {
         client
     }
 
+    /// Waits until the server has heard of every change of rights so far, and lets it read these people's: from then
+    /// on none of their requests pays for that.
+    pub async fn settle(&self, people: &[&Client]) {
+        self.app.access.ready().await;
+        for person in people {
+            person.query("{ me { id } }").await.data();
+        }
+    }
+
     /// The session ids of a person, oldest first.
     pub async fn sessions(&self, client: &Client) -> Vec<SessionId> {
         let answer = client.query("{ me { sessions { nodes { id } } } }").await;

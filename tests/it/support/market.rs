@@ -138,7 +138,10 @@ impl Market {
 
     /// With this cancellation policy and price in cents.
     pub async fn open_with(policy: &str, price_minor: i64) -> Self {
-        let app = TestApp::start().await;
+        let app = TestApp::start_with(|config| {
+            config.return_origins = vec![config.base_url.origin()];
+        })
+        .await;
         app.boundary_row(1).await;
         let provider = app.user("Pia").await;
         let provider_id = app.provider_row(&provider, policy).await;

@@ -1,35 +1,26 @@
-//! Orders, checkouts and refunds in the schema.
+//! Orders, checkouts and refunds as the schema shows them.
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object};
+use async_graphql::{Context, Enum, ID, Object};
 
-use super::{
-    checkouts, model,
-    model::Filter,
-    refunds::{self, Wish},
-    service::{self, is_staff, sees},
-};
 use crate::{
-    cursor::PageArgs,
-    db::{
-        ids::{BookingId, OrderId},
-        retry_conflict,
-    },
+    db::ids::{BookingId, OrderId},
     error::{Error, Result},
-    features::{bookings::graphql::types::Booking, users::graphql::User},
+    features::{
+        bookings::graphql::types::Booking,
+        payments::{
+            model,
+            service::{is_staff, sees},
+        },
+        users::graphql::User,
+    },
     graphql::{
-        args,
-        connection::Connection,
         context::ContextExt,
         money::Money,
-        scalars::{DateTime, Int64, URL},
+        scalars::{DateTime, URL},
     },
-    payload,
 };
-
-/// The name of the lists' order in cursors.
-const ORDER: &str = "order.created";
 
 /// How far an order is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
@@ -250,8 +241,8 @@ pub struct OrderLine {
 /// A session at the payment service in which a client pays an order.
 #[derive(async_graphql::Description, Clone)]
 pub struct Checkout {
-    row: Arc<model::checkouts::Checkout>,
-    order: Arc<model::Order>,
+    pub(super) row: Arc<model::checkouts::Checkout>,
+    pub(super) order: Arc<model::Order>,
 }
 
 #[Object(use_type_description)]
@@ -291,8 +282,8 @@ impl Checkout {
 /// Money that goes back to the client.
 #[derive(async_graphql::Description, Clone)]
 pub struct Refund {
-    row: Arc<model::refunds::Refund>,
-    order: Arc<model::Order>,
+    pub(super) row: Arc<model::refunds::Refund>,
+    pub(super) order: Arc<model::Order>,
 }
 
 #[Object(use_type_description)]
@@ -343,222 +334,5 @@ impl Refund {
     /// When it last changed.
     async fn updated_at(&self) -> DateTime {
         DateTime(*self.row.updated_at)
-    }
-}
-
-payload! {
-    /// What `orderCreate` did.
-    OrderCreatePayload {
-        /// The order.
-        order: Order
-    }
-}
-
-payload! {
-    /// What `checkoutCreate` did.
-    CheckoutCreatePayload {
-        /// The session, open unless something came in between: see its state.
-        checkout: Checkout
-    }
-}
-
-payload! {
-    /// What `refundCreate` did.
-    RefundCreatePayload {
-        /// The refund, on its way.
-        refund: Refund
-    }
-}
-
-/// Where the client goes from the payment page.
-#[derive(InputObject)]
-pub struct CheckoutCreateInput {
-    /// After paying; on one of the origins to which checkout may return.
-    pub success_url: URL,
-    /// Without paying; on one of the origins to which checkout may return.
-    pub cancel_url: URL,
-}
-
-/// What to give back.
-#[derive(InputObject)]
-pub struct RefundCreateInput {
-    /// How much, in the minor unit of the order's currency, at least 1; all that is left without it.
-    pub amount_minor: Option<Int64>,
-    /// Why, 1 to 2 000 characters; the client reads it.
-    pub reason: String,
-}
-
-/// Which orders to list.
-#[derive(InputObject, Default)]
-pub struct OrderFilter {
-    /// Only those which need a person, or only those which don't.
-    pub needs_attention: Option<bool>,
-    /// Only those in this state.
-    pub state: Option<OrderState>,
-}
-
-/// A page of the viewer's own orders, the newest first; for `Me.orders`.
-pub async fn mine(ctx: &Context<'_>, args: PageArgs) -> Result<Connection<Order>> {
-    let page = args.page(ORDER)?;
-    let count = ctx.selects("totalCount");
-    connection(service::mine(ctx.app(), ctx.viewer(), &page, count).await?)
-}
-
-fn connection(slice: crate::cursor::Slice<model::Order>) -> Result<Connection<Order>> {
-    Connection::of(
-        slice,
-        ORDER,
-        |row| (row.created_at, row.id),
-        |row| Order(Arc::new(row)),
-    )
-}
-
-/// Queries of payments.
-#[derive(Default)]
-pub struct PaymentQueries;
-
-#[Object]
-impl PaymentQueries {
-    /// An order; null when there is none or you may not see it.
-    async fn order(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The order (`ord_…`).")] id: ID,
-    ) -> Result<Option<Order>> {
-        match args::maybe_id(&id) {
-            Some(id) => Order::by_id(ctx, id).await,
-            None => Ok(None),
-        }
-    }
-
-    /// Orders of everyone, the newest first.
-    async fn orders(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which orders; all without it.")] filter: Option<OrderFilter>,
-        #[graphql(desc = "How many from the start, 1 to 100; 20 without.")] first: Option<i32>,
-        #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
-        #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
-        #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Order>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(ORDER)?;
-        let OrderFilter {
-            needs_attention,
-            state,
-        } = filter.unwrap_or_default();
-        let filter = Filter {
-            client: None,
-            state: state.map(Into::into),
-            needs_attention,
-        };
-        let count = ctx.selects("totalCount");
-        connection(service::list(ctx.app(), filter, &page, count).await?)
-    }
-}
-
-/// Mutations of payments.
-#[derive(Default)]
-pub struct PaymentMutations;
-
-#[Object]
-impl PaymentMutations {
-    /// Makes the order of an accepted, priced booking; its client pays it with `checkoutCreate`. Codes:
-    /// `INVALID_INPUT`, `NOT_FOUND`, `NOT_ALLOWED` (you are not its client), `INVALID_STATE` (it does not wait for a
-    /// payment), `ALREADY_EXISTS` (`details.orderId`), `IDEMPOTENCY_KEY_REUSED`.
-    async fn order_create(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The booking (`bkg_…`).")] booking_id: ID,
-        #[graphql(
-            desc = "1 to 128 printable ASCII characters; a repeat answers the first outcome."
-        )]
-        idempotency_key: String,
-    ) -> Result<OrderCreatePayload> {
-        let (app, viewer) = (ctx.app(), ctx.viewer());
-        let made = retry_conflict(|| async {
-            let booking = args::maybe_id::<BookingId>(&booking_id);
-            service::create(app, viewer, booking, &idempotency_key).await
-        });
-        OrderCreatePayload::of(made.await.map(|row| Order(Arc::new(row))))
-    }
-
-    /// Opens the payment page of an order, by its client; answers the open one, with the addresses that it
-    /// was opened with, where there is one. Codes:
-    /// `INVALID_INPUT` (an address that checkout may not return to), `NOT_FOUND`, `NOT_ALLOWED` (you are not its
-    /// client), `INVALID_STATE` (it does not wait for a payment, or one is on its way), `PAYMENT_FAILED` (the payment
-    /// service refused), `IDEMPOTENCY_KEY_REUSED`.
-    async fn checkout_create(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The order (`ord_…`).")] order_id: ID,
-        #[graphql(desc = "Where to go from the payment page.")] input: CheckoutCreateInput,
-        #[graphql(
-            desc = "1 to 128 printable ASCII characters; a repeat answers the first outcome."
-        )]
-        idempotency_key: String,
-    ) -> Result<CheckoutCreatePayload> {
-        let (app, viewer) = (ctx.app(), ctx.viewer());
-        let CheckoutCreateInput {
-            success_url,
-            cancel_url,
-        } = input;
-        let returns = checkouts::Returns {
-            success_url: success_url.0,
-            cancel_url: cancel_url.0,
-        };
-        let made = retry_conflict(|| async {
-            let id = args::maybe_id::<OrderId>(&order_id);
-            checkouts::create(app, viewer, id, &returns, &idempotency_key).await
-        });
-        let made = match made.await {
-            Ok(row) => Ok(Checkout {
-                order: Arc::new(service::find(app, row.order_id).await?),
-                row: Arc::new(row),
-            }),
-            Err(error) => Err(error),
-        };
-        CheckoutCreatePayload::of(made)
-    }
-
-    /// Gives back a part or all of an order's payment; never more than was paid. Codes: `INVALID_INPUT` (beyond what is
-    /// left: `details.refundableMinor`), `NOT_FOUND`, `INVALID_STATE` (not paid, nothing left, or held by a dispute),
-    /// `IDEMPOTENCY_KEY_REUSED`.
-    async fn refund_create(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The order (`ord_…`).")] order_id: ID,
-        #[graphql(desc = "What to give back.")] input: RefundCreateInput,
-        #[graphql(
-            desc = "1 to 128 printable ASCII characters; a repeat answers the first outcome."
-        )]
-        idempotency_key: String,
-    ) -> Result<RefundCreatePayload> {
-        let (app, viewer) = (ctx.app(), ctx.viewer());
-        let RefundCreateInput {
-            amount_minor,
-            reason,
-        } = input;
-        let wish = Wish {
-            amount_minor: amount_minor.map(|amount| amount.0),
-            reason,
-        };
-        let made = retry_conflict(|| async {
-            let id = args::maybe_id::<OrderId>(&order_id);
-            refunds::create(app, viewer, id, &wish, &idempotency_key).await
-        });
-        let made = match made.await {
-            Ok(row) => Ok(Refund {
-                order: Arc::new(service::find(app, row.order_id).await?),
-                row: Arc::new(row),
-            }),
-            Err(error) => Err(error),
-        };
-        RefundCreatePayload::of(made)
     }
 }

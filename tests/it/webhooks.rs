@@ -42,6 +42,16 @@ fn dispute(shop: &Shop, number: i64, status: DisputeStatus, session: &SessionObj
     dispute_event(&shop.head(number), status, &object)
 }
 
+/// An order that is paid, and its session.
+async fn paid(shop: &Shop) -> (String, SessionObject) {
+    let order = shop.order().await;
+    let session = shop.session(&order).await;
+    let object = shop.stripe.pay(&session);
+    let event = session_event(&shop.head(1), SessionChange::Completed, &object);
+    assert_eq!(shop.tell(&event).await, 200);
+    (order, object)
+}
+
 fn foreign_refund(
     shop: &Shop,
     number: i64,
@@ -382,4 +392,55 @@ async fn a_dispute_holds_refunds_until_it_is_won() {
     assert!(seen["needsAttention"].as_str().unwrap().contains("lost"));
     let refused = shop.ask_refund(&order, Some(1), "m").await;
     assert_eq!(refused.user_error_codes("refundCreate"), ["INVALID_STATE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_automatic_refund_that_fails_is_staffs_to_repeat() {
+    let shop = Shop::open().await;
+    let (order, object) = paid(&shop).await;
+    // Paid a second time, in a payment that can't be given back.
+    let second = SessionObject {
+        id: "cs_test_second".to_owned(),
+        payment_intent: Some("pi_second".to_owned()),
+        ..object
+    };
+    let event = session_event(&shop.head(2), SessionChange::Completed, &second);
+    assert_eq!(shop.tell(&event).await, 200);
+    shop.app.run_jobs().await;
+    let seen = shop.seen(&order).await;
+    assert_eq!(seen["refunds"][0]["state"], "FAILED");
+    assert!(seen["needsAttention"].as_str().unwrap().contains("failed"));
+    let queue = "{ orders(filter: { needsAttention: true }) { nodes { id } } }";
+    let queue = shop.staff.query(queue).await;
+    assert_eq!(queue.data()["orders"]["nodes"], json!([{ "id": order }]));
+    // What staff gives back is the second payment: the booking stays paid.
+    let refund = shop.ask_refund(&order, None, "k").await;
+    assert_eq!(
+        refund.payload("refundCreate")["refund"]["amount"]["amountMinor"],
+        5000
+    );
+    let seen = shop.seen(&order).await;
+    assert_eq!(seen["state"], "PAID");
+    assert_eq!(seen["refunded"]["amountMinor"], 5000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_does_not_arrive_lets_the_client_pay_again() {
+    let shop = Shop::open().await;
+    let order = shop.order().await;
+    let session = shop.session(&order).await;
+    let object = shop.stripe.pay_later(&session);
+    let event = session_event(&shop.head(1), SessionChange::Completed, &object);
+    assert_eq!(shop.tell(&event).await, 200);
+    let seen = shop.seen(&order).await;
+    assert_eq!(
+        (&seen["state"], &seen["booking"]["state"]),
+        (&json!("PENDING"), &json!("ACCEPTED"))
+    );
+    let event = session_event(&shop.head(2), SessionChange::AsyncPaymentFailed, &object);
+    assert_eq!(shop.tell(&event).await, 200);
+    assert_eq!(shop.seen(&order).await["checkout"]["state"], "FAILED");
+    let again = shop.ask_checkout(&order, "again").await;
+    assert_eq!(again.payload("checkoutCreate")["checkout"]["state"], "OPEN");
+    assert_eq!(shop.stripe.sessions().len(), 2);
 }

@@ -78,9 +78,13 @@ pub async fn create(
         .ok_or_else(|| Error::not_found("orderId"))?;
     let facts = recompute(&mut tx, app, &mut order, 0, Actor::Viewer(viewer), now).await?;
     let state = order.state.as_str();
-    let payment = facts
+    // Money that should have gone back by itself and did not goes before that of the payment that counts.
+    let owed = facts
         .payments
-        .first()
+        .iter()
+        .rfind(|payment| payment.returned && payment.refundable_minor() > 0);
+    let payment = owed
+        .or_else(|| facts.payments.first())
         .ok_or_else(|| invalid_state("This order is not paid.", state))?;
     if order.disputed_at.is_some() {
         return Err(Problem::new(

@@ -278,3 +278,35 @@ async fn each_operation_keeps_its_number_of_statements() {
     assert_eq!(many.data()["orders"]["nodes"].as_array().unwrap().len(), 1);
     assert_eq!(many.statements, 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_keeps_its_number_of_statements() {
+    let shop = Shop::open().await;
+    for who in [&shop.client, &shop.staff] {
+        who.query("{ me { id } }").await.data();
+    }
+    let id = shop.booking.to_string();
+    let asked = json!({ "id": id, "key": "o" });
+    let ordered = shop.client.post(ORDER_CREATE, asked).await;
+    let order = shop.order_id().await;
+    let opened = shop.ask_checkout(&order, "c").await;
+    let session = shop.stripe.sessions().pop().unwrap();
+    let object = shop.stripe.pay(&session);
+    let event = session_event(&shop.head(1), SessionChange::Completed, &object);
+    assert_eq!(shop.tell(&event).await, 200);
+    let refunded = shop.ask_refund(&order, Some(1000), "r").await;
+    let mine = "{ me { orders { nodes { id state booking { id } lines { title } refunds { id } checkout { id } } } } }";
+    let mine = shop.client.query(mine).await;
+    let quote = "query($id: ID!) { bookingCancelQuote(id: $id) { refundPercent } }";
+    let quote = shop.client.post(quote, json!({ "id": id })).await;
+    quote.data();
+    let cancel = "mutation($id: ID!) { bookingCancel(id: $id, input: {}, idempotencyKey: \"c\") { booking { state } userErrors { code } } }";
+    let cancelled = shop.client.post(cancel, json!({ "id": id })).await;
+    assert_eq!(
+        cancelled.payload("bookingCancel")["booking"]["state"],
+        "CANCELLED"
+    );
+    let counts =
+        [ordered, opened, refunded, mine, quote, cancelled].map(|answer| answer.statements);
+    assert_eq!(counts, [10, 21, 17, 6, 1, 21]);
+}

@@ -139,7 +139,7 @@ impl Market {
     /// With this cancellation policy and price in cents.
     pub async fn open_with(policy: &str, price_minor: i64) -> Self {
         let app = TestApp::start_with(|config| {
-            config.return_origins = vec![config.base_url.origin()];
+            config.return_origins.push(config.base_url.origin());
         })
         .await;
         app.boundary_row(1).await;

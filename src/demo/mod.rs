@@ -74,7 +74,7 @@ async fn person(app: &App, username: &str) -> Result<Option<Row>> {
     Ok(row)
 }
 
-/// Prints ready-made tokens of [`PEOPLE`], each with a new session; nothing without demo data.
+/// Prints ready-made tokens of the demo people, each with a new session; nothing without demo data.
 pub async fn print_people(app: &App) -> Result<()> {
     for (role, username) in PEOPLE {
         let Some(Row { id, display_name }) = person(app, username).await? else {

@@ -493,6 +493,41 @@ async fn a_quote_is_what_cancelling_then_costs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_staff_gave_back_before_is_not_given_back_twice() {
+    let market = Market::open_with("FLEXIBLE", 1000).await;
+    let id = market.accepted(60).await;
+    let order = market.paid(&id).await;
+    let staff = market.app.user_with_roles("Ada", &["ADMIN"]).await;
+    let refund = "mutation($id: ID!) {
+        refundCreate(orderId: $id, input: {amountMinor: 700, reason: \"Rain\"}, idempotencyKey: \"r\") {
+            refund { id } userErrors { code } } }";
+    staff
+        .post(refund, json!({ "id": order }))
+        .await
+        .payload("refundCreate");
+    // Half of 1000 would be 500, and 300 are left.
+    market.app.app.clock.set(market.at(60) - HOUR * 2);
+    let expected = json!({ "refundPercent": 50, "refund": { "amountMinor": 300 }, "fee": { "amountMinor": 0 } });
+    let quote = "{ refundPercent refund { amountMinor } fee { amountMinor } }";
+    let asked = format!("{{ bookingCancelQuote(id: \"{id}\") {quote} }}");
+    let asked = market.client.query(&asked).await;
+    assert_eq!(asked.data()["bookingCancelQuote"], expected);
+    let cancel = format!(
+        "mutation {{ bookingCancel(id: \"{id}\", input: {{}}, idempotencyKey: \"k\") {{
+            quote {quote} booking {{ order {{ state refunded {{ amountMinor }} }} }} userErrors {{ code }} }} }}"
+    );
+    for _ in 0..2 {
+        let done = market.client.query(&cancel).await;
+        let done = done.payload("bookingCancel");
+        assert_eq!(done["quote"], expected);
+        assert_eq!(
+            done["booking"]["order"],
+            json!({ "state": "REFUNDED", "refunded": { "amountMinor": 1000 } })
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_over_is_cancelled_by_staff_alone() {
     let market = Market::open_with("FLEXIBLE", 101).await;
     let id = market.confirmed(60).await;

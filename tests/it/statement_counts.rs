@@ -340,7 +340,7 @@ async fn orders(ledger: &mut Ledger) {
     let mine = format!("me {{ orders(first: 5) {{ nodes {selection} totalCount }} }}");
     ledger.query(7, cleo, &mine, &[]).await;
     let quote = "bookingCancelQuote(id: $) { refund { amountMinor } fee { amountMinor } }";
-    ledger.query(1, cleo, quote, &[&booking]).await;
+    ledger.query(2, cleo, quote, &[&booking]).await;
     let refund =
         "refundCreate(orderId: $, input: { amountMinor: 1000, reason: $ }, idempotencyKey: $)
         { refund { id state amount { amountMinor } } }";
@@ -349,7 +349,7 @@ async fn orders(ledger: &mut Ledger) {
         .await;
     // What is left of the payment goes back.
     let cancel = "bookingCancel(id: $, input: {}, idempotencyKey: $) { booking { id state } }";
-    ledger.mutation(21, cleo, cancel, &[&booking, "d"]).await;
+    ledger.mutation(22, cleo, cancel, &[&booking, "d"]).await;
 }
 
 async fn reviews_and_safety(ledger: &mut Ledger) {

@@ -29,14 +29,14 @@ pub struct Quote {
     pub refund_percent: u32,
     /// What goes back to the client.
     pub refund: Money,
-    /// What stays with the provider.
+    /// What stays with the provider of what was paid and not given back before.
     pub fee: Money,
     /// Until when this holds; nothing where it does not change.
     pub valid_until: Option<Timestamp>,
 }
 
-/// What a cancellation by this side costs at this moment.
-fn quote_for(booking: &Booking, side: Side, now: Timestamp) -> Result<Quote> {
+/// What a cancellation by this side costs at this moment, when `left_minor` of the payment has not been given back yet.
+fn quote_for(booking: &Booking, side: Side, left_minor: i64, now: Timestamp) -> Result<Quote> {
     let (percent, valid_until) = match (booking.state, side) {
         (State::Confirmed, Side::Client | Side::System) => {
             let share = policy::client_share(booking.cancellation_policy, *booking.starts_at, now);
@@ -45,31 +45,13 @@ fn quote_for(booking: &Booking, side: Side, now: Timestamp) -> Result<Quote> {
         (State::Confirmed, _) => (100, None),
         _ => (100, booking.facts().deadline()),
     };
-    quote_of(
-        booking,
-        booking.state == State::Confirmed,
-        percent,
-        valid_until,
-    )
-}
-
-fn quote_of(
-    booking: &Booking,
-    paid: bool,
-    percent: u32,
-    valid_until: Option<Timestamp>,
-) -> Result<Quote> {
-    let share = money::share(booking, percent)?;
-    let nothing = Money::zero(share.refunded.currency());
-    let (refund, fee) = if paid {
-        (share.refunded, share.kept)
-    } else {
-        (nothing, nothing)
-    };
+    let share = money::share(booking, percent)?.refunded;
+    let refund_minor = share.amount_minor().min(left_minor);
+    let amount = |minor| Money::new(minor, share.currency()).map_err(Error::internal);
     Ok(Quote {
         refund_percent: percent,
-        refund,
-        fee,
+        refund: amount(refund_minor)?,
+        fee: amount(left_minor.saturating_sub(refund_minor))?,
         valid_until,
     })
 }
@@ -83,7 +65,8 @@ pub async fn quote(app: &App, viewer: &Viewer, id: BookingId) -> Result<Option<Q
     };
     match booking.side_of(viewer) {
         Some(side) if decide(&booking.facts(), Action::Cancel, side, now).is_ok() => {
-            quote_for(&booking, side, now).map(Some)
+            let left = money::left(&mut conn, &booking, false).await?;
+            quote_for(&booking, side, left, now).map(Some)
         }
         _ => Ok(None),
     }
@@ -102,8 +85,9 @@ pub struct Cancelled {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     booking: BookingId,
-    paid: bool,
     percent: u32,
+    refund_minor: i64,
+    fee_minor: i64,
 }
 
 /// Calls a booking off: REQUESTED by its client, ACCEPTED and CONFIRMED by either side, each by staff.
@@ -128,11 +112,19 @@ pub async fn cancel(
     let (mut tx, ticket) = match begun.await? {
         Begun::Repeat(Kept {
             booking,
-            paid,
             percent,
+            refund_minor,
+            fee_minor,
         }) => {
             let booking = again(app, booking).await?;
-            let quote = quote_of(&booking, paid, percent, None)?;
+            let currency = money::share(&booking, percent)?.refunded.currency();
+            let amount = |minor| Money::new(minor, currency).map_err(Error::internal);
+            let quote = Quote {
+                refund_percent: percent,
+                refund: amount(refund_minor)?,
+                fee: amount(fee_minor)?,
+                valid_until: None,
+            };
             return Ok(Cancelled { booking, quote });
         }
         Begun::Fresh(tx, ticket) => (tx, ticket),
@@ -152,7 +144,8 @@ pub async fn cancel(
         expected_version,
         now,
     )?;
-    let quote = quote_for(&booking, side, now)?;
+    let left = money::left(&mut tx, &booking, true).await?;
+    let quote = quote_for(&booking, side, left, now)?;
     let change = Change {
         action: Action::Cancel,
         actor: Actor::Person(viewer, side),
@@ -162,8 +155,9 @@ pub async fn cancel(
     let after = call_off(&mut tx, app, &booking, change, &quote).await?;
     let kept = Kept {
         booking: after.id,
-        paid: booking.state == State::Confirmed,
         percent: quote.refund_percent,
+        refund_minor: quote.refund.amount_minor(),
+        fee_minor: quote.fee.amount_minor(),
     };
     ticket.keep(&mut tx, &kept).await?;
     tx.commit().await?;
@@ -231,7 +225,8 @@ pub(super) async fn call_off_for(app: &App, id: BookingId, out: Out, now: Timest
         Out::Client => (Side::Client, "The client's account is closed."),
         Out::Provider => (Side::Provider, "The provider's account is closed."),
     };
-    let quote = quote_for(&booking, side, now)?;
+    let left = money::left(&mut tx, &booking, true).await?;
+    let quote = quote_for(&booking, side, left, now)?;
     let change = Change {
         action: Action::Suspend,
         actor: Actor::Job,

@@ -3,6 +3,7 @@
 //! Every function runs in the booking's transaction with the booking's row locked, and locks the booking's order next
 //! (habit 5). None calls the gateway: what must follow is a job enqueued in the same transaction (habit 6).
 
+use diesel_async::AsyncPgConnection;
 use jiff::Timestamp;
 
 use super::{change::Actor, machine::State, model::Booking};
@@ -25,6 +26,19 @@ pub fn share(booking: &Booking, percent: u32) -> Result<RefundShare> {
     Money::new(booking.price_minor, currency)
         .and_then(|price| price.refund_share(percent))
         .map_err(Error::internal)
+}
+
+/// What of a booking's payment can still be given back, in minor units: 0 before it is paid, and for a free one.
+pub(super) async fn left(
+    conn: &mut AsyncPgConnection,
+    booking: &Booking,
+    lock: bool,
+) -> Result<i64> {
+    if booking.state == State::Confirmed && booking.price_minor > 0 {
+        payments::refundable(conn, booking.id, lock).await
+    } else {
+        Ok(0)
+    }
 }
 
 /// A CONFIRMED booking ended and `percent` of its price goes back to the client: a refund on its paid order, which a

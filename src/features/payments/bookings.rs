@@ -115,6 +115,26 @@ pub struct GiveBack<'a> {
     pub reason: &'a str,
 }
 
+/// What of a booking's payment can still be given back, in minor units; 0 without one. Locked, it stays so until the
+/// transaction ends.
+pub async fn refundable(
+    conn: &mut AsyncPgConnection,
+    booking: BookingId,
+    lock: bool,
+) -> Result<i64> {
+    let orders = if lock {
+        model::lock_of_booking(conn, booking).await?
+    } else {
+        model::of_booking(conn, booking).await?
+    };
+    let paid = orders.iter().find(|order| order.captured_minor > 0);
+    Ok(paid.map_or(0, |order| {
+        let left = order.captured_minor.saturating_sub(order.refunded_minor);
+        // Of a second payment, which goes back by itself, nothing is counted.
+        left.clamp(0, order.total_minor)
+    }))
+}
+
 /// Gives back a share of what a booking's payment was. The remainder of rounding stays with the payer.
 ///
 /// Answers what goes back; nothing where nothing was paid.

@@ -216,6 +216,16 @@ pub async fn lock_of_booking(
         .await
 }
 
+/// Every order of a booking, the newest first.
+pub async fn of_booking(conn: &mut AsyncPgConnection, id: BookingId) -> QueryResult<Vec<Order>> {
+    orders::table
+        .filter(orders::booking_id.eq(id))
+        .order(orders::id.desc())
+        .select(Order::as_select())
+        .load(conn)
+        .await
+}
+
 /// The newest order of each of these bookings.
 pub async fn newest_of_bookings(
     conn: &mut AsyncPgConnection,

@@ -200,11 +200,31 @@ impl Market {
         id
     }
 
-    /// One in CONFIRMED, by a payment as the webhook brings it.
+    /// One in CONFIRMED, paid on the sandbox's page.
     pub async fn confirmed(&self, minutes: i64) -> String {
         let id = self.accepted(minutes).await;
-        self.pay(&id).await;
+        self.paid(&id).await;
         id
+    }
+
+    /// Pays an accepted booking as its client does; answers its order.
+    pub async fn paid(&self, id: &str) -> String {
+        let client = &self.client;
+        let order = "mutation($id: ID!, $key: String!) {
+            orderCreate(bookingId: $id, idempotencyKey: $key) { order { id } userErrors { code } } }";
+        let made = client.post(order, json!({ "id": id, "key": id })).await;
+        let order = made.payload("orderCreate")["order"]["id"].clone();
+        let checkout = "mutation($id: ID!, $url: URL!, $key: String!) {
+            checkoutCreate(orderId: $id, input: {successUrl: $url, cancelUrl: $url}, idempotencyKey: $key) {
+                checkout { url } userErrors { code } } }";
+        let back = format!("{}/health/live", self.app.base_url);
+        let variables = json!({ "id": order, "url": back, "key": id });
+        let opened = client.post(checkout, variables).await;
+        let page = opened.payload("checkoutCreate")["checkout"]["url"].as_str();
+        let pressed = client.http().post(page.unwrap()).form(&[("action", "pay")]);
+        pressed.send().await.unwrap();
+        assert_eq!(self.state(id).await, "CONFIRMED");
+        order.as_str().unwrap().to_owned()
     }
 
     /// Lets a payment arrive.

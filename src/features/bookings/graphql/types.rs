@@ -374,7 +374,7 @@ pub struct BookingCancelQuote {
     pub refund_percent: i32,
     /// What goes back to the client; 0 where nothing was paid.
     pub refund: Money,
-    /// What stays with the provider.
+    /// What stays with the provider of what was paid and not given back before.
     pub fee: Money,
     /// Until when this holds; null where it does not change.
     pub valid_until: Option<DateTime>,

@@ -100,7 +100,12 @@ async fn serve(app: App, listener: TcpListener) -> Result<(), Failure> {
         .worker_in_process
         .then(|| tokio::spawn(jobs::worker::work(app.clone(), stopped)));
     let http = Http::new(app)?;
-    http::run(&http, page(&http.app), listener, stop_signal()).await?;
+    // Both at once, so that the wait for requests and the one for jobs don't add up.
+    let told = async {
+        stop_signal().await;
+        stop.send_replace(true);
+    };
+    http::run(&http, page(&http.app), listener, told).await?;
     stop.send_replace(true);
     if let Some(worker) = worker
         && worker.await.is_err()

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::output::{Failure, app};
 use crate::{config::Config, jobs, logging};
 
-/// Does background work until told to stop; the job at hand is finished first.
+/// Does background work until told to stop; jobs at hand have 25 s to finish, and wait for another worker if they don't.
 pub(super) async fn run(config: Config) -> Result<(), Failure> {
     logging::start(&config);
     let app = app(config)?;

@@ -171,6 +171,8 @@ diesel::table! {
         locked_until -> Nullable<Timestamptz>,
         last_error -> Nullable<Text>,
         created_at -> Timestamptz,
+        lease -> Nullable<Uuid>,
+        next_run_at -> Nullable<Timestamptz>,
     }
 }
 

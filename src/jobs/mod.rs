@@ -3,14 +3,13 @@
 //! A job is enqueued in the transaction of what it must follow, is taken by one worker at a time (`SKIP LOCKED` and a
 //! lease that a dead worker loses), runs at least once, and is therefore written to do nothing the second time.
 //! Deadlines of rows (bookings, checkouts, uploads) are found by sweeps, which are jobs that come back: see
-//! [`Kind::sweep_every`].
+//! [`Kind::sweep_every`]. In a job over many rows each is done by [`row`], so that one that fails keeps no other.
 
 mod model;
 pub mod worker;
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
-use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,6 +19,7 @@ use crate::{
     db::{
         Instant,
         ids::{JobId, TypedId},
+        retry_conflict,
     },
     error::{Error, Result},
     features::{bookings::service as bookings, media::sweep as media, payments::jobs as payments},
@@ -103,7 +103,8 @@ fn id_in<T: TypedId>(payload: &serde_json::Value, name: &str) -> Result<T> {
 
 /// Enqueues a job in the caller's transaction, to run at `run_at`.
 ///
-/// `dedupe_key` names the work (an id, say): while a job of this kind and key waits, another is not added.
+/// `dedupe_key` names the work (an id, say). Where a job of this kind and key waits, another is not added, and it runs
+/// at `run_at` at the latest; where one runs, it runs once more, because it may not have seen what the caller wrote.
 pub async fn enqueue(
     conn: &mut AsyncPgConnection,
     app: &App,
@@ -112,9 +113,44 @@ pub async fn enqueue(
     payload: &impl Serialize,
     run_at: Timestamp,
 ) -> Result<()> {
+    let job = new_job(app, kind, dedupe_key, payload, run_at)?;
+    Ok(model::insert(conn, &job).await?)
+}
+
+/// Enqueues a job to run now, unless one of this kind and key waits or runs: for sweeps, which look again anyway and
+/// must not hurry a job that waits after a failure.
+pub async fn ensure(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    kind: Kind,
+    dedupe_key: &str,
+    payload: &impl Serialize,
+) -> Result<()> {
+    let job = new_job(app, kind, dedupe_key, payload, app.clock.now())?;
+    Ok(model::insert_missing(conn, &[job]).await?)
+}
+
+/// Makes sure that every sweep is in the queue.
+pub async fn schedule_sweeps(app: &App) -> Result<()> {
+    let now = app.clock.now();
+    let sweeps = Kind::ALL
+        .iter()
+        .filter(|kind| kind.sweep_every().is_some())
+        .map(|kind| new_job(app, *kind, "sweep", &serde_json::Value::Null, now))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(model::insert_missing(&mut *app.db.conn().await?, &sweeps).await?)
+}
+
+fn new_job(
+    app: &App,
+    kind: Kind,
+    dedupe_key: &str,
+    payload: &impl Serialize,
+    run_at: Timestamp,
+) -> Result<model::Job> {
     let payload = serde_json::to_value(payload).map_err(Error::internal)?;
     let now = app.clock.now();
-    let job = model::Job {
+    Ok(model::Job {
         id: JobId(app.entropy.uuid_v7(now)),
         kind,
         dedupe_key: dedupe_key.to_owned(),
@@ -124,28 +160,28 @@ pub async fn enqueue(
         locked_until: None,
         last_error: None,
         created_at: Instant(now),
-    };
-    Ok(model::insert(conn, &job).await?)
+        lease: None,
+        next_run_at: None,
+    })
 }
 
-/// Makes sure that every sweep is in the queue.
-pub async fn schedule_sweeps(app: &App) -> QueryResult<()> {
-    let Ok(mut conn) = app.db.conn().await else {
-        return Ok(());
-    };
-    for kind in Kind::ALL {
-        if kind.sweep_every().is_some() {
-            let now = app.clock.now();
-            let _ = enqueue(
-                &mut conn,
-                app,
-                *kind,
-                "sweep",
-                &serde_json::Value::Null,
-                now,
-            )
-            .await;
+/// Does one row of a job over many, again where another transaction was in the way. What fails is logged and counted,
+/// and answers nothing: the job goes on with the others.
+///
+/// Errors: only `UNAVAILABLE`, when no other row would fare better.
+pub async fn row<T, F: Future<Output = Result<T>>>(
+    kind: Kind,
+    row: impl Display,
+    work: impl FnMut() -> F,
+) -> Result<Option<T>> {
+    match retry_conflict(work).await {
+        Ok(done) => Ok(Some(done)),
+        Err(error @ Error::Unavailable { .. }) => Err(error),
+        Err(error) => {
+            tracing::error!(%kind, %row, %error, "a row of a job failed");
+            metrics::counter!("companion_job_rows_failed_total", "kind" => kind.as_str())
+                .increment(1);
+            Ok(None)
         }
     }
-    Ok(())
 }

@@ -269,7 +269,7 @@ async fn bookings_lists(conn: &mut AsyncPgConnection, market: &Market) {
     }
 
     // What the sweep looks for: twenty rows.
-    let overdue = bookings::overdue_query(now, 100);
+    let overdue = bookings::overdue_query(now, &[], 100);
     reads_at_most(conn, 20, "overdue", overdue).await;
 }
 

@@ -24,6 +24,7 @@ mod graphiql;
 mod http_graphql;
 mod http_life;
 mod http_surroundings;
+mod jobs;
 mod journey;
 mod keyset_lists;
 mod keyset_plans;

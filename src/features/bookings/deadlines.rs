@@ -12,9 +12,9 @@ use crate::{
     db::{
         Instant, Transaction,
         ids::{BookingId, ProviderId, UserId},
-        retry_conflict,
     },
     error::Result,
+    jobs::{self, Kind},
 };
 
 /// Bookings that a sweep reads at a time; each is changed in a transaction of its own.
@@ -73,49 +73,67 @@ pub(super) async fn expire_overdue_of(
 
 /// Expires every booking and every proposal whose deadline has passed. A job; the second time it finds nothing.
 pub async fn expire_all(app: &App) -> Result<()> {
+    // Still due after their turn, because they failed or somebody else was faster: left to the next run.
+    let mut left = Vec::new();
     loop {
         let now = app.clock.now();
-        let due = model::overdue(&mut *app.db.conn().await?, Instant(now), BATCH).await?;
+        let mut conn = app.db.conn().await?;
+        let due = model::overdue(&mut conn, Instant(now), &left, BATCH).await?;
+        drop(conn);
         if due.is_empty() {
             return Ok(());
         }
         for id in due {
-            retry_conflict(|| expire_one(app, id, now)).await?;
+            let expired = jobs::row(Kind::ExpireBookings, id, || expire_one(app, id, now)).await?;
+            if expired != Some(true) {
+                left.push(id);
+            }
         }
     }
 }
 
-async fn expire_one(app: &App, id: BookingId, now: Timestamp) -> Result<()> {
+/// Answers whether anything changed.
+async fn expire_one(app: &App, id: BookingId, now: Timestamp) -> Result<bool> {
     let mut tx = app.db.begin().await?;
-    if let Some(booking) = model::lock(&mut tx, id).await? {
-        expire(&mut tx, app, booking, now).await?;
-        tx.commit().await?;
-    }
-    Ok(())
+    let Some(booking) = model::lock(&mut tx, id).await? else {
+        return Ok(false);
+    };
+    let version = booking.version;
+    let after = expire(&mut tx, app, booking, now).await?;
+    tx.commit().await?;
+    Ok(after.version != version)
 }
 
 /// Completes every booking that ended 24 h ago. A job; the second time it finds nothing.
 pub async fn complete_all(app: &App) -> Result<()> {
+    let mut left = Vec::new();
     loop {
         let now = app.clock.now();
         let ended = now.checked_sub(SETTLED_AFTER).unwrap_or(Timestamp::MIN);
-        let due = model::unsettled(&mut *app.db.conn().await?, Instant(ended), BATCH).await?;
+        let mut conn = app.db.conn().await?;
+        let due = model::unsettled(&mut conn, Instant(ended), &left, BATCH).await?;
+        drop(conn);
         if due.is_empty() {
             return Ok(());
         }
         for id in due {
-            retry_conflict(|| complete_one(app, id, now)).await?;
+            let completed =
+                jobs::row(Kind::CompleteBookings, id, || complete_one(app, id, now)).await?;
+            if completed != Some(true) {
+                left.push(id);
+            }
         }
     }
 }
 
-async fn complete_one(app: &App, id: BookingId, now: Timestamp) -> Result<()> {
+/// Answers whether anything changed.
+async fn complete_one(app: &App, id: BookingId, now: Timestamp) -> Result<bool> {
     let mut tx = app.db.begin().await?;
     let Some(booking) = model::lock(&mut tx, id).await? else {
-        return Ok(());
+        return Ok(false);
     };
     let Ok(permit) = decide(&booking.facts(), Action::Complete, Side::System, now) else {
-        return Ok(());
+        return Ok(false);
     };
     debug_assert_eq!(permit.to, State::Completed);
     let after = Booking {
@@ -131,5 +149,6 @@ async fn complete_one(app: &App, id: BookingId, now: Timestamp) -> Result<()> {
         now,
     };
     change::apply(&mut tx, app, &booking, after, change).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
 }

@@ -2,6 +2,7 @@
 //! processes changes nothing more.
 
 use jiff::SignedDuration;
+use uuid::Uuid;
 
 use super::{checkouts, model, refunds};
 use crate::{
@@ -29,20 +30,32 @@ pub async fn finish_checkout(app: &App, payload: &serde_json::Value) -> Result<(
     checkouts::finish(app, id).await
 }
 
-/// Enqueues what crashes and lost jobs left unfinished.
+/// Enqueues what crashes and lost jobs left unfinished, page by page, so that what stays unfinished keeps no other.
 pub async fn sweep(app: &App) -> Result<()> {
     let now = app.clock.now();
     let before = Instant(now - LEFT_BEHIND);
-    let mut tx = app.db.begin().await?;
-    for id in model::checkouts::unfinished(&mut tx, before, Instant(now)).await? {
-        let (key, id) = (format!("{id}:sweep"), id.to_string());
-        jobs::enqueue(&mut tx, app, Kind::FinishCheckout, &key, &id, now).await?;
+    let mut conn = app.db.conn().await?;
+    let mut behind = CheckoutId(Uuid::nil());
+    loop {
+        let page = model::checkouts::unfinished(&mut conn, before, Instant(now), behind).await?;
+        let Some(last) = page.last() else { break };
+        behind = *last;
+        for id in page {
+            let (key, id) = (format!("{id}:sweep"), id.to_string());
+            jobs::ensure(&mut conn, app, Kind::FinishCheckout, &key, &id).await?;
+        }
     }
-    for id in model::refunds::unfinished(&mut tx, before).await? {
-        let id = id.to_string();
-        jobs::enqueue(&mut tx, app, Kind::CreateRefund, &id, &id, now).await?;
+    let mut behind = RefundId(Uuid::nil());
+    loop {
+        let page = model::refunds::unfinished(&mut conn, before, behind).await?;
+        let Some(last) = page.last() else { break };
+        behind = *last;
+        for id in page {
+            let id = id.to_string();
+            jobs::ensure(&mut conn, app, Kind::CreateRefund, &id, &id).await?;
+        }
     }
-    tx.commit().await
+    Ok(())
 }
 
 fn id_of<T: std::str::FromStr>(payload: &serde_json::Value) -> Result<T> {

@@ -94,31 +94,36 @@ pub async fn lock_overdue_of(
 /// The statement of [`overdue`].
 pub fn overdue_query(
     now: Instant,
+    except: &[BookingId],
     limit: i64,
 ) -> impl Query<SqlType = Uuid> + QueryFragment<Pg> + QueryId + Send + 'static {
     bookings::table
         .filter(Overdue(now))
+        .filter(bookings::id.ne_all(except.to_vec()))
         .select(bookings::id)
         .limit(limit)
 }
 
-/// Some bookings whose deadline, or whose proposal's, has passed.
+/// Some bookings, but not these, whose deadline, or whose proposal's, has passed.
 pub async fn overdue(
     conn: &mut AsyncPgConnection,
     now: Instant,
+    except: &[BookingId],
     limit: i64,
 ) -> QueryResult<Vec<BookingId>> {
-    overdue_query(now, limit).load(conn).await
+    overdue_query(now, except, limit).load(conn).await
 }
 
-/// Some bookings that ended before this and are still CONFIRMED.
+/// Some bookings, but not these, that ended before this and are still CONFIRMED.
 pub async fn unsettled(
     conn: &mut AsyncPgConnection,
     ended_before: Instant,
+    except: &[BookingId],
     limit: i64,
 ) -> QueryResult<Vec<BookingId>> {
     bookings::table
         .filter(bookings::state.eq(State::Confirmed))
+        .filter(bookings::id.ne_all(except))
         .filter(bookings::ends_at.le(ended_before))
         .order(bookings::ends_at)
         .select(bookings::id)

@@ -126,13 +126,16 @@ pub async fn save(conn: &mut AsyncPgConnection, checkout: &Checkout) -> QueryRes
     Ok(())
 }
 
-/// Checkouts that nobody has touched since `before` although there is something to do about them.
+/// The next hundred checkouts by id, behind this one, that nobody has touched since `before` although there is
+/// something to do about them.
 pub async fn unfinished(
     conn: &mut AsyncPgConnection,
     before: Instant,
     now: Instant,
+    behind: CheckoutId,
 ) -> QueryResult<Vec<CheckoutId>> {
     checkouts::table
+        .filter(checkouts::id.gt(behind))
         .filter(
             checkouts::state
                 .eq_any([CheckoutState::Creating, CheckoutState::Expiring])
@@ -141,7 +144,7 @@ pub async fn unfinished(
                     .and(checkouts::expires_at.le(now))),
         )
         .filter(checkouts::updated_at.le(before))
-        .order(checkouts::updated_at)
+        .order(checkouts::id)
         .limit(100)
         .select(checkouts::id)
         .load(conn)

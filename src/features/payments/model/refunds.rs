@@ -123,18 +123,21 @@ pub async fn save(conn: &mut AsyncPgConnection, refund: &Refund) -> QueryResult<
     Ok(())
 }
 
-/// Refunds that the gateway has not heard of since `before`; those of disputed orders are held (rule 10).
+/// The next hundred refunds by id, behind this one, that the gateway has not heard of since `before`; those of disputed
+/// orders are held (rule 10).
 pub async fn unfinished(
     conn: &mut AsyncPgConnection,
     before: Instant,
+    behind: RefundId,
 ) -> QueryResult<Vec<RefundId>> {
     refunds::table
         .inner_join(orders::table.on(orders::id.eq(refunds::order_id)))
+        .filter(refunds::id.gt(behind))
         .filter(refunds::state.eq(RefundState::Pending))
         .filter(refunds::gateway_refund_id.is_null())
         .filter(refunds::created_at.le(before))
         .filter(orders::disputed_at.is_null())
-        .order(refunds::created_at)
+        .order(refunds::id)
         .limit(100)
         .select(refunds::id)
         .load(conn)

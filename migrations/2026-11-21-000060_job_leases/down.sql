@@ -1,0 +1,1 @@
+ALTER TABLE jobs DROP COLUMN next_run_at, DROP COLUMN lease;

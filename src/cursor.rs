@@ -67,6 +67,21 @@ pub struct Page<K> {
 }
 
 impl PageArgs {
+    /// Those of a field, which GraphQL hands over one by one.
+    pub fn new(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Self {
+        Self {
+            first,
+            after,
+            last,
+            before,
+        }
+    }
+
     /// Reads the arguments for this order.
     ///
     /// `BAD_REQUEST` for sizes outside 1–100, `first` with `last` or `before`, `last` with `after`, or a foreign cursor.

@@ -93,12 +93,7 @@ impl Me {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Report>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         reports::mine(ctx, page).await
     }
 
@@ -111,12 +106,7 @@ impl Me {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<UserBlock>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         blocks::mine(ctx, page).await
     }
 
@@ -135,12 +125,7 @@ impl Me {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Order>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         payments::mine(ctx, page).await
     }
 
@@ -154,12 +139,7 @@ impl Me {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Booking>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         bookings_of_client(ctx, self.0.id, filter, page).await
     }
 
@@ -173,13 +153,7 @@ impl Me {
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Session>> {
         const ORDER: &str = "session.lastUsed";
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(ORDER)?;
+        let page = PageArgs::new(first, after, last, before).page(ORDER)?;
         let count = ctx.selects("totalCount");
         let slice = service::live_sessions(ctx.app(), ctx.viewer(), &page, count).await?;
         let current = ctx.viewer().signed_in().map(|viewer| viewer.session_id);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     change::{self, Actor, Change, acting_side, permit},
-    create::{again, check_key},
+    create::again,
     machine::{Action, Side, State, decide},
     model::{self, Booking, parties},
     money::{self, RefundCause},
@@ -105,7 +105,7 @@ pub async fn cancel(
     let reason = reason
         .and_then(|reason| problems.take("input.reason", text::multi_line(reason, 0..=2000)))
         .filter(|reason| !reason.is_empty());
-    check_key(&mut problems, idempotency_key);
+    idempotency::check_key(&mut problems, idempotency_key);
     problems.check()?;
     let input = (id, &reason, expected_version);
     let begun = idempotency::begin(app, actor, "bookingCancel", idempotency_key, &input, now);

@@ -55,7 +55,7 @@ pub async fn create(
     let client = viewer.require_user()?;
     let mut problems = Problems::new();
     let note = problems.take("input.note", text::multi_line(&input.note, 0..=2000));
-    check_key(&mut problems, idempotency_key);
+    idempotency::check_key(&mut problems, idempotency_key);
     problems.check()?;
     let note = note.unwrap_or_default();
     let begun = idempotency::begin(app, client, "bookingCreate", idempotency_key, input, now);
@@ -159,16 +159,6 @@ pub(super) async fn again(app: &App, id: BookingId) -> Result<Booking> {
         .await?
         .pop()
         .ok_or_else(|| Error::internal("a kept booking is gone"))
-}
-
-/// Adds a problem for a bad idempotency key, so that it comes along with the others.
-pub(super) fn check_key(problems: &mut Problems, key: &str) {
-    if !idempotency::is_valid_key(key) {
-        problems.invalid(
-            "idempotencyKey",
-            "1 to 128 printable ASCII characters are needed.",
-        );
-    }
 }
 
 /// The end of a booking of so many minutes from `start`, which must be a listed time (rule 6).

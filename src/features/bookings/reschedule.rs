@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     change::{self, Actor, Change, acting_side, permit, refuse},
-    create::{again, blocked, check_free, check_key, clashes, listed_end},
+    create::{again, blocked, check_free, clashes, listed_end},
     deadlines,
     machine::{self, Action, Party, Refusal},
     model::{
@@ -74,7 +74,7 @@ pub async fn propose(
     let now = app.clock.now();
     let actor = viewer.require_user()?;
     let mut problems = Problems::new();
-    check_key(&mut problems, idempotency_key);
+    idempotency::check_key(&mut problems, idempotency_key);
     problems.check()?;
     let operation = "bookingReschedule";
     let begun = idempotency::begin(app, actor, operation, idempotency_key, &input, now);
@@ -181,7 +181,7 @@ pub async fn answer(
     let now = app.clock.now();
     let actor = viewer.require_user()?;
     let mut problems = Problems::new();
-    check_key(&mut problems, idempotency_key);
+    idempotency::check_key(&mut problems, idempotency_key);
     problems.check()?;
     let operation = "bookingRescheduleAnswer";
     let begun = idempotency::begin(app, actor, operation, idempotency_key, &input, now);

@@ -257,12 +257,7 @@ impl CatalogQueries {
             text,
             status: status.map_or(model::ServiceStatus::Active, Into::into),
         };
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
         let slice = service::services(ctx.app(), ctx.viewer(), filter, &page, count).await?;
         Connection::of(

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     app::App,
     db::{Instant, Transaction, ids::UserId},
-    error::{Error, ErrorCode, Problem, Result},
+    error::{Error, ErrorCode, Problem, Problems, Result},
 };
 
 /// How long an outcome is kept.
@@ -70,15 +70,21 @@ impl Ticket {
     }
 }
 
-/// Whether a key is 1 to 128 printable ASCII characters.
-pub fn is_valid_key(key: &str) -> bool {
-    (1..=128).contains(&key.len()) && key.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
+/// Adds the fault of a key that is not 1 to 128 printable ASCII characters to the others, so that all come back
+/// together.
+pub fn check_key(problems: &mut Problems, key: &str) {
+    if !((1..=128).contains(&key.len()) && key.bytes().all(|byte| (0x20..=0x7e).contains(&byte))) {
+        problems.invalid(
+            "idempotencyKey",
+            "1 to 128 printable ASCII characters are needed.",
+        );
+    }
 }
 
-/// Opens a transaction that alone works under (actor, operation, key).
+/// Opens a transaction that alone works under (actor, operation, key), which [`check_key`] has found good.
 ///
 /// `input` is everything that makes the operation what it is, ids included; its JSON is hashed.
-/// Errors: `INVALID_INPUT` for a bad key, `IDEMPOTENCY_KEY_REUSED` for the same key with other input, `UNAVAILABLE`
+/// Errors: `IDEMPOTENCY_KEY_REUSED` for the same key with other input, `UNAVAILABLE`
 /// with `retryAfterMs` when the first request is still at work after 5 s.
 pub async fn begin<T: DeserializeOwned>(
     app: &App,
@@ -88,14 +94,6 @@ pub async fn begin<T: DeserializeOwned>(
     input: &impl Serialize,
     now: Timestamp,
 ) -> Result<Begun<T>> {
-    if !is_valid_key(key) {
-        return Err(Problem::new(
-            ErrorCode::InvalidInput,
-            "1 to 128 printable ASCII characters are needed.",
-        )
-        .at("idempotencyKey")
-        .into());
-    }
     let input_sha256 = Sha256::digest(serde_json::to_vec(input).map_err(Error::internal)?).to_vec();
     let lock = lock_number(actor, operation, key);
     let waiting_since = std::time::Instant::now();

@@ -12,7 +12,7 @@ use super::{
         self, Order, OrderState,
         checkouts::{self, Checkout, CheckoutState},
     },
-    service::{check_key, find, invalid_state, sees, state_at},
+    service::{find, invalid_state, sees, state_at},
     settle::{Actor, currency, recompute, record, set_checkout},
 };
 use crate::{
@@ -70,7 +70,7 @@ pub async fn create(
     let mut problems = Problems::new();
     let success_url = checked_url(app, &mut problems, "input.successUrl", success_url);
     let cancel_url = checked_url(app, &mut problems, "input.cancelUrl", cancel_url);
-    check_key(&mut problems, key);
+    idempotency::check_key(&mut problems, key);
     problems.check()?;
     let order = order.ok_or_else(|| Error::not_found("orderId"))?;
     let input = json!({ "orderId": order, "successUrl": success_url, "cancelUrl": cancel_url });

@@ -10,7 +10,7 @@ use super::{
         self,
         refunds::{self, Refund, RefundCause, RefundState},
     },
-    service::{check_key, find, invalid_state},
+    service::{find, invalid_state},
     settle::{Actor, NewRefund, add_refund, currency, recompute, record},
 };
 use crate::{
@@ -63,7 +63,7 @@ pub async fn create(
     if amount_minor.is_some_and(|amount| amount < 1) {
         problems.invalid("input.amountMinor", "must be at least 1");
     }
-    check_key(&mut problems, key);
+    idempotency::check_key(&mut problems, key);
     problems.check()?;
     let id = id.ok_or_else(|| Error::not_found("orderId"))?;
     let reason = reason.unwrap_or_default();

@@ -32,16 +32,6 @@ pub fn is_staff(viewer: &Viewer) -> bool {
     viewer.may(READ_ANY)
 }
 
-/// Adds the fault of a malformed idempotency key to the others, so that all come back together.
-pub(super) fn check_key(problems: &mut Problems, key: &str) {
-    if !idempotency::is_valid_key(key) {
-        problems.invalid(
-            "idempotencyKey",
-            "1 to 128 printable ASCII characters are needed.",
-        );
-    }
-}
-
 /// The one answer for a state that does not allow something.
 pub(super) fn invalid_state(message: &'static str, state: &str) -> Error {
     Problem::new(ErrorCode::InvalidState, message)
@@ -72,7 +62,7 @@ pub async fn create(
     let now = app.clock.now();
     let user = viewer.require_user()?;
     let mut problems = Problems::new();
-    check_key(&mut problems, key);
+    idempotency::check_key(&mut problems, key);
     problems.check()?;
     let booking = booking.ok_or_else(|| Error::not_found("bookingId"))?;
     let begun = idempotency::begin::<OrderId>(

@@ -272,13 +272,7 @@ impl ReportQueries {
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Report>> {
         const ORDER: &str = "report.oldest";
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(ORDER)?;
+        let page = PageArgs::new(first, after, last, before).page(ORDER)?;
         let ReportFilter { state, reason } = filter.unwrap_or_default();
         let (state, reason) = (state.map(Into::into), reason.map(Into::into));
         let count = ctx.selects("totalCount");

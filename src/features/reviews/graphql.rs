@@ -148,12 +148,7 @@ impl ReviewQueries {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Review>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         let provider = match args::maybe_id(&of) {
             Some(id) if service::knows_provider(ctx.app(), ctx.viewer(), id).await? => id,
             // Nobody has this id, so the list is empty, and what is wrong with the page still shows.

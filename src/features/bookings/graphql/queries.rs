@@ -91,12 +91,7 @@ impl BookingQueries {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Booking>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         let filter = filter.unwrap_or_default().read();
         let nothing = || Filter {
             states: Some(Vec::new()),

@@ -62,13 +62,7 @@ impl PaymentQueries {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Order>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .page(ORDER)?;
+        let page = PageArgs::new(first, after, last, before).page(ORDER)?;
         let OrderFilter {
             needs_attention,
             state,

@@ -32,12 +32,7 @@ impl ProviderQueries {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Provider>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         let search = filter.unwrap_or_default().into();
         let count = ctx.selects("totalCount");
         let Found { slice, order } =
@@ -76,12 +71,7 @@ impl ProviderQueries {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Provider>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
         let slice = service::applications(ctx.app(), status.into(), &page, count).await?;
         Connection::of(

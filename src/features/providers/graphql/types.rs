@@ -199,12 +199,7 @@ impl Provider {
         if !self.0.is_owned_by(ctx.viewer()) && !ctx.viewer().may("bookings:read") {
             return Ok(None);
         }
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         let bookings = bookings_of_provider(ctx, self.0.id, filter, page).await?;
         Ok(Some(bookings))
     }
@@ -229,12 +224,7 @@ impl Provider {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Connection<Review>> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let page = PageArgs::new(first, after, last, before);
         reviews::of_provider(ctx, self.0.id, rating, page).await
     }
 

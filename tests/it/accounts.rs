@@ -1,8 +1,13 @@
 //! Sign-in, sessions and one's own profile.
 
 use companion::integrations::telegram;
+use diesel::{
+    QueryableByName, sql_query,
+    sql_types::{Bool, Nullable, Text},
+};
+use diesel_async::RunQueryDsl;
 use jiff::SignedDuration;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::support::TestApp;
@@ -44,36 +49,75 @@ async fn telegram_sign_in_makes_one_account_and_me_answers() {
     assert_eq!(answer.data()["me"]["sessions"]["totalCount"], 2);
 }
 
+/// A row of the audit trail, as far as a refused sign-in fills it.
+#[derive(Debug, PartialEq, QueryableByName)]
+struct Refused {
+    #[diesel(sql_type = Text)]
+    action: String,
+    #[diesel(sql_type = Text)]
+    outcome: String,
+    #[diesel(sql_type = Text)]
+    actor_kind: String,
+    #[diesel(sql_type = Bool)]
+    anonymous: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    ip_address: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    why: Option<String>,
+}
+
+async fn audit_trail(app: &TestApp) -> Vec<Refused> {
+    sql_query(
+        "SELECT action, outcome, actor_kind, actor_id IS NULL AND target_id IS NULL AS anonymous, ip_address,
+                after ->> 'refused' AS why
+         FROM audit_events ORDER BY created_at, id",
+    )
+    .load(&mut app.conn().await)
+    .await
+    .unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_init_data_signs_nobody_in_and_is_in_the_audit_trail() {
     let app = start().await;
+    let old = init_data(&app, 42, "Mia");
+    app.app.clock.advance(SignedDuration::from_hours(2));
     let forged = init_data(&app, 42, "Mia").replace("Mia", "Eve");
-    for (data, code) in [
-        (forged.as_str(), "INVALID_CREDENTIALS"),
-        ("?", "INVALID_INPUT"),
-        ("", "INVALID_INPUT"),
+    let mut expected = Vec::new();
+    for (data, code, why) in [
+        (forged.as_str(), "INVALID_CREDENTIALS", "not signed"),
+        (&old, "INVALID_CREDENTIALS", "too old"),
+        ("?", "INVALID_INPUT", "malformed"),
+        ("", "INVALID_INPUT", "malformed"),
     ] {
+        // Rows of one instant have no order.
+        app.app.clock.advance(SignedDuration::from_secs(1));
         let answer = app
             .anonymous()
             .post(SIGN_IN, json!({ "initData": data }))
             .await;
         assert_eq!(answer.user_error_codes("authTelegram"), [code], "{data}");
+        let payload = &answer.data()["authTelegram"];
+        assert!(payload["accessToken"].is_null() && payload["refreshToken"].is_null());
+        expected.push(why);
     }
-    app.app.clock.advance(SignedDuration::from_hours(2));
-    let old = {
-        let user = r#"{"id":42,"first_name":"Mia"}"#;
-        let then = app.now() - SignedDuration::from_hours(2);
-        telegram::sign(user, &SecretString::from(TOKEN), then, &[]).unwrap()
-    };
-    let answer = app
-        .anonymous()
-        .post(SIGN_IN, json!({ "initData": old }))
-        .await;
-    assert_eq!(
-        answer.user_error_codes("authTelegram"),
-        ["INVALID_CREDENTIALS"]
-    );
-    let _ = TOKEN.len() + SecretString::from(TOKEN).expose_secret().len();
+    let rows = audit_trail(&app).await;
+    assert_eq!(rows.len(), expected.len(), "{rows:#?}");
+    for (row, expected) in rows.iter().zip(expected) {
+        let why = row.why.as_deref().unwrap_or_default();
+        assert!(why.contains(expected), "{row:?}");
+        let refused = Refused {
+            action: "auth.telegram".to_owned(),
+            outcome: "REFUSED".to_owned(),
+            actor_kind: "USER".to_owned(),
+            anonymous: true,
+            ip_address: Some("127.0.0.1".to_owned()),
+            why: row.why.clone(),
+        };
+        assert_eq!(*row, refused);
+    }
+    assert_eq!(app.count("users").await, 0);
+    assert_eq!(app.count("sessions").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,19 +5,21 @@ use crate::{
     db::{
         batch::{Loader, MaybeRow, Rows},
         ids::{
-            BookingId, CategoryId, CityId, MediaId, ProviderId, ProviderMediaId, ProviderServiceId,
-            ReportId, ReviewId, ServiceId, UserId,
+            AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId, CityId,
+            MediaId, ProviderId, ProviderMediaId, ProviderServiceId, ReportId, ReviewId, ServiceId,
+            SessionId, UserId,
         },
     },
     features::{
+        accounts::{loaders::SessionById, model::Session},
         availabilities::{
-            loaders::{SlotsByProvider, WindowsByProvider, WindowsOf},
+            loaders::{SlotsByProvider, WindowById, WindowsByProvider, WindowsOf},
             model::Availability,
             service::{Slot, SlotsOf},
             slots::Grid,
         },
         bookings::{
-            loaders::{BookingById, BookingEvents, LatestProposal},
+            loaders::{BookingById, BookingEvents, EventById, LatestProposal, ProposalById},
             model::{Booking, BookingEvent, BookingProposal},
         },
         catalog::{
@@ -49,6 +51,8 @@ use crate::{
 pub struct Loaders {
     /// People by id.
     pub users: Loader<UserId, MaybeRow<User>, UserById>,
+    /// Sessions by id, whosever they are: the reader checks.
+    pub sessions: Loader<SessionId, MaybeRow<Session>, SessionById>,
     /// Orders and what hangs on them.
     pub payments: PaymentLoaders,
     /// Reviews by id.
@@ -83,6 +87,8 @@ pub struct Loaders {
     pub completed_bookings: Loader<ProviderId, MaybeRow<CompletedBookings>, CompletedOfProvider>,
     /// A provider's visible reviews by rating.
     pub rating_counts: Loader<ProviderId, Rows<RatingCount>, RatingsOfProvider>,
+    /// Windows by id, of any provider: the reader checks who may see that one.
+    pub window: Loader<AvailabilityId, MaybeRow<Availability>, WindowById>,
     /// The bookable windows of a provider between two instants.
     pub windows: Loader<WindowsOf, Rows<Availability>, WindowsByProvider>,
     /// The free slots of a provider for a service between two instants.
@@ -91,6 +97,10 @@ pub struct Loaders {
     pub bookings: Loader<BookingId, MaybeRow<Booking>, BookingById>,
     /// The latest proposal of a booking.
     pub proposals: Loader<BookingId, MaybeRow<BookingProposal>, LatestProposal>,
+    /// Proposals by id, of any booking: the reader checks who may see that one.
+    pub proposal: Loader<BookingProposalId, MaybeRow<BookingProposal>, ProposalById>,
+    /// Entries of histories by id, of any booking: the reader checks who may see that one.
+    pub booking_event: Loader<BookingEventId, MaybeRow<BookingEvent>, EventById>,
     /// The history of a booking.
     pub booking_events: Loader<BookingId, Rows<BookingEvent>, BookingEvents>,
 }
@@ -102,6 +112,7 @@ impl Loaders {
         let limit = app.config.limits.range_items;
         Self {
             users: Loader::new(UserById(db.clone())),
+            sessions: Loader::new(SessionById(db.clone())),
             payments: PaymentLoaders::new(db),
             reviews: Loader::new(ReviewById(db.clone())),
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),
@@ -119,6 +130,7 @@ impl Loaders {
             prices: Loader::new(PricesOfProvider(db.clone())),
             completed_bookings: Loader::new(CompletedOfProvider(db.clone())),
             rating_counts: Loader::new(RatingsOfProvider(db.clone())),
+            window: Loader::new(WindowById(db.clone())),
             windows: Loader::new(WindowsByProvider {
                 db: db.clone(),
                 limit,
@@ -131,6 +143,8 @@ impl Loaders {
             }),
             bookings: Loader::new(BookingById(db.clone())),
             proposals: Loader::new(LatestProposal(db.clone())),
+            proposal: Loader::new(ProposalById(db.clone())),
+            booking_event: Loader::new(EventById(db.clone())),
             booking_events: Loader::new(BookingEvents(db.clone())),
         }
     }

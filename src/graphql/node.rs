@@ -3,18 +3,21 @@
 use async_graphql::{Context, ID, Interface, Object};
 use futures_util::future::try_join_all;
 
-use super::{args, context::ContextExt};
+use super::args;
 use crate::{
     db::ids::{
-        BookingId, CategoryId, CityId, MediaId, OrderId, ProviderId, ProviderMediaId,
-        ProviderServiceId, ReportId, ReviewId, ServiceId, TypedId, UserId,
+        AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId, CheckoutId,
+        CityId, MediaId, OrderId, ProviderId, ProviderMediaId, ProviderServiceId, RefundId,
+        ReportId, ReviewId, ServiceId, SessionId, TypedId, UserId,
     },
     error::Result,
     features::{
-        bookings::graphql::Booking,
+        accounts::graphql::Session,
+        availabilities::graphql::Availability,
+        bookings::graphql::{Booking, BookingEvent, BookingProposal},
         catalog::graphql::{Category, City, Service},
         media::graphql::{Media, ProviderMedia},
-        payments::graphql::Order,
+        payments::graphql::{Checkout, Order, Refund},
         providers::graphql::{Provider, ProviderService},
         reports::graphql::Report,
         reviews::graphql::Review,
@@ -32,8 +35,14 @@ use crate::{
 pub enum Node {
     /// A person.
     User(User),
+    /// A sign-in on a device.
+    Session(Session),
     /// An order.
     Order(Order),
+    /// A session at the payment service.
+    Checkout(Checkout),
+    /// Money that goes back.
+    Refund(Refund),
     /// A public picture.
     Media(Media),
     /// A picture in a provider's portfolio.
@@ -52,74 +61,50 @@ pub enum Node {
     Provider(Provider),
     /// A provider's price for a service.
     ProviderService(ProviderService),
+    /// A bookable window.
+    Availability(Availability),
     /// A booking.
     Booking(Booking),
+    /// A proposal to move a booking.
+    BookingProposal(BookingProposal),
+    /// An entry of a booking's history.
+    BookingEvent(BookingEvent),
+}
+
+/// What the `by_id` of the type with the id's prefix answers.
+macro_rules! by_prefix {
+    ($ctx:ident, $id:ident: $($key:ident => $object:ident,)*) => {
+        match $id.split_once('_') {
+            $(Some(($key::PREFIX, _)) => match args::maybe_id::<$key>($id) {
+                Some(key) => $object::by_id($ctx, key).await?.map(Node::$object),
+                None => None,
+            },)*
+            _ => None,
+        }
+    };
 }
 
 /// The object of this id, as far as the viewer may see it.
 async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
-    let Some((prefix, _)) = id.split_once('_') else {
-        return Ok(None);
-    };
-    Ok(match prefix {
-        UserId::PREFIX => match args::maybe_id::<UserId>(id) {
-            Some(user) => ctx
-                .loaders()
-                .users
-                .load(user)
-                .await?
-                .map(|row| Node::User(User(row))),
-            None => None,
-        },
-        MediaId::PREFIX => match args::maybe_id(id) {
-            Some(id) => Media::by_id(ctx, id).await?.map(Node::Media),
-            None => None,
-        },
-        ProviderMediaId::PREFIX => match args::maybe_id(id) {
-            Some(id) => ProviderMedia::by_id(ctx, id)
-                .await?
-                .map(Node::ProviderMedia),
-            None => None,
-        },
-        ReviewId::PREFIX => match args::maybe_id(id) {
-            Some(review) => Review::by_id(ctx, review).await?.map(Node::Review),
-            None => None,
-        },
-        ReportId::PREFIX => match args::maybe_id(id) {
-            Some(report) => Report::by_id(ctx, report).await?.map(Node::Report),
-            None => None,
-        },
-        CategoryId::PREFIX => match args::maybe_id(id) {
-            Some(id) => Category::by_id(ctx, id).await?.map(Node::Category),
-            None => None,
-        },
-        CityId::PREFIX => match args::maybe_id(id) {
-            Some(id) => City::by_id(ctx, id).await?.map(Node::City),
-            None => None,
-        },
-        ServiceId::PREFIX => match args::maybe_id(id) {
-            Some(id) => Service::by_id(ctx, id).await?.map(Node::Service),
-            None => None,
-        },
-        ProviderId::PREFIX => match args::maybe_id(id) {
-            Some(id) => Provider::by_id(ctx, id).await?.map(Node::Provider),
-            None => None,
-        },
-        ProviderServiceId::PREFIX => match args::maybe_id(id) {
-            Some(id) => ProviderService::by_id(ctx, id)
-                .await?
-                .map(Node::ProviderService),
-            None => None,
-        },
-        OrderId::PREFIX => match args::maybe_id::<OrderId>(id) {
-            Some(order) => Order::by_id(ctx, order).await?.map(Node::Order),
-            None => None,
-        },
-        BookingId::PREFIX => match args::maybe_id(id) {
-            Some(id) => Booking::by_id(ctx, id).await?.map(Node::Booking),
-            None => None,
-        },
-        _ => None,
+    Ok(by_prefix! { ctx, id:
+        UserId => User,
+        SessionId => Session,
+        OrderId => Order,
+        CheckoutId => Checkout,
+        RefundId => Refund,
+        MediaId => Media,
+        ProviderMediaId => ProviderMedia,
+        ReviewId => Review,
+        ReportId => Report,
+        CategoryId => Category,
+        CityId => City,
+        ServiceId => Service,
+        ProviderId => Provider,
+        ProviderServiceId => ProviderService,
+        AvailabilityId => Availability,
+        BookingId => Booking,
+        BookingProposalId => BookingProposal,
+        BookingEventId => BookingEvent,
     })
 }
 

@@ -30,6 +30,7 @@ mod keyset_lists;
 mod keyset_plans;
 mod media;
 mod migrations;
+mod nodes;
 mod payments;
 mod pooler;
 mod private_postgres;

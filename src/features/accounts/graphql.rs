@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, Simp
 
 use super::{model, profile, service};
 use crate::{
+    auth::viewer::Viewer,
     cursor::PageArgs,
     db::{ids::SessionId, retry_conflict},
     error::Result,
@@ -155,31 +156,47 @@ impl Me {
         const ORDER: &str = "session.lastUsed";
         let page = PageArgs::new(first, after, last, before).page(ORDER)?;
         let count = ctx.selects("totalCount");
-        let slice = service::live_sessions(ctx.app(), ctx.viewer(), &page, count).await?;
-        let current = ctx.viewer().signed_in().map(|viewer| viewer.session_id);
+        let viewer = ctx.viewer();
+        let slice = service::live_sessions(ctx.app(), viewer, &page, count).await?;
         Connection::of(
             slice,
             ORDER,
             |row| (row.last_used_at, row.id),
-            |row| Session {
-                current: current == Some(row.id),
-                row: Arc::new(row),
-            },
+            |row| Session::of(viewer, Arc::new(row)),
         )
     }
 }
 
-/// A sign-in on a device.
+/// A sign-in on a device. It shows to its person alone, for 30 days after its end, too.
 #[derive(async_graphql::Description, Clone)]
 pub struct Session {
     row: Arc<model::Session>,
     current: bool,
 }
 
+impl Session {
+    fn of(viewer: &Viewer, row: Arc<model::Session>) -> Self {
+        let current = viewer.signed_in().map(|viewer| viewer.session_id);
+        Self {
+            current: current == Some(row.id),
+            row,
+        }
+    }
+
+    /// The session with this id, ended or not, when it is the viewer's.
+    pub async fn by_id(ctx: &Context<'_>, id: SessionId) -> Result<Option<Self>> {
+        let viewer = ctx.viewer();
+        let row = ctx.loaders().sessions.load(id).await?;
+        Ok(row
+            .filter(|row| viewer.is(row.user_id))
+            .map(|row| Self::of(viewer, row)))
+    }
+}
+
 #[Object(use_type_description)]
 impl Session {
     /// Identity (`ses_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.row.id.to_string().into()
     }
 
@@ -370,14 +387,10 @@ impl AccountMutations {
         #[graphql(desc = "The session (`ses_…`).")] id: ID,
     ) -> Result<SessionRevokePayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
-        let current = viewer.signed_in().map(|viewer| viewer.session_id);
         let revoked = retry_conflict(|| async {
             service::revoke_session(app, viewer, args::id::<SessionId>(&id, "id")?).await
         });
-        SessionRevokePayload::of(revoked.await.map(|row| Session {
-            current: current == Some(row.id),
-            row: Arc::new(row),
-        }))
+        SessionRevokePayload::of(revoked.await.map(|row| Session::of(viewer, Arc::new(row))))
     }
 
     /// Changes your name, handle, language, city or picture. Codes: `INVALID_INPUT`, `NOT_FOUND` (the city, or an upload

@@ -5,6 +5,7 @@
 //! (a lost answer, two tabs). Any other reuse ends the session (rule 21). Only hashes are stored.
 
 pub mod graphql;
+pub mod loaders;
 pub mod model;
 pub mod profile;
 pub mod service;

@@ -89,6 +89,15 @@ pub async fn insert_token(conn: &mut AsyncPgConnection, token: &StoredToken) -> 
     Ok(())
 }
 
+/// The sessions with these ids, whosever they are, in no order.
+pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[SessionId]) -> QueryResult<Vec<Session>> {
+    sessions::table
+        .filter(sessions::id.eq_any(ids))
+        .select(Session::as_select())
+        .load(conn)
+        .await
+}
+
 /// The session that a token belongs to.
 pub async fn session_of_token(
     conn: &mut AsyncPgConnection,

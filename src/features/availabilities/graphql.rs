@@ -7,8 +7,12 @@ use super::{
     service::{self, NewWindow, SlotsOf},
 };
 use crate::{
-    db::{ids::ProviderId, retry_conflict},
+    db::{
+        ids::{AvailabilityId, ProviderId},
+        retry_conflict,
+    },
     error::Result,
+    features::providers::graphql::Provider,
     graphql::{
         args,
         context::ContextExt,
@@ -18,10 +22,11 @@ use crate::{
     payload,
 };
 
-/// A stretch of time in which a provider can be booked.
+/// A stretch of time in which a provider can be booked. It shows to whom the provider does.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct Availability {
     /// Identity (`avl_…`).
+    #[graphql(owned)]
     pub id: ID,
     /// From when.
     pub starts_at: DateTime,
@@ -36,6 +41,17 @@ impl From<&model::Availability> for Availability {
             starts_at: DateTime(*row.starts_at),
             ends_at: DateTime(*row.ends_at),
         }
+    }
+}
+
+impl Availability {
+    /// The window with this id, when the viewer may know of its provider.
+    pub async fn by_id(ctx: &Context<'_>, id: AvailabilityId) -> Result<Option<Self>> {
+        let Some(row) = ctx.loaders().window.load(id).await? else {
+            return Ok(None);
+        };
+        let provider = Provider::by_id(ctx, row.provider_id).await?;
+        Ok(provider.map(|_| Self::from(&*row)))
     }
 }
 

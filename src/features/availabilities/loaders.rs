@@ -17,10 +17,16 @@ use crate::{
     db::{
         Db,
         batch::{BatchFn, Rows},
-        ids::ProviderId,
+        ids::{AvailabilityId, ProviderId},
     },
     error::Result,
+    row_loader,
 };
+
+row_loader! {
+    /// A window by id; who may see its provider is the reader's to check.
+    WindowById: AvailabilityId => Availability, model::by_ids, |window| window.id
+}
 
 /// Which windows of a provider are asked for: those that overlap `[from, to)`.
 pub type WindowsOf = (ProviderId, Timestamp, Timestamp);

@@ -67,6 +67,18 @@ pub async fn between(
         .await
 }
 
+/// The windows with these ids, in no order.
+pub async fn by_ids(
+    conn: &mut AsyncPgConnection,
+    ids: &[AvailabilityId],
+) -> QueryResult<Vec<Availability>> {
+    availabilities::table
+        .filter(availabilities::id.eq_any(ids))
+        .select(Availability::as_select())
+        .load(conn)
+        .await
+}
+
 /// A window of this provider.
 pub async fn find_of(
     conn: &mut AsyncPgConnection,

@@ -24,7 +24,8 @@ use crate::{
 };
 pub use due::{StateAt, lock_overdue_of, overdue, overdue_query, unsettled, upcoming_of};
 pub use proposals::{
-    BookingProposal, ProposalState, latest_proposal, latest_proposals, proposals_of,
+    BookingProposal, ProposalState, latest_proposal, latest_proposals, proposals_by_ids,
+    proposals_of,
 };
 pub(in crate::features::bookings) use proposals::{end_proposal, insert_proposal};
 
@@ -269,6 +270,18 @@ pub(super) async fn insert_event(
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// The entries with these ids, of whatever booking, in no order.
+pub async fn events_by_ids(
+    conn: &mut AsyncPgConnection,
+    ids: &[BookingEventId],
+) -> QueryResult<Vec<BookingEvent>> {
+    booking_events::table
+        .filter(booking_events::id.eq_any(ids))
+        .select(BookingEvent::as_select())
+        .load(conn)
+        .await
 }
 
 /// The histories of these bookings, each from its beginning.

@@ -9,7 +9,7 @@ use crate::{
     db::{
         Db,
         batch::{Loader, MaybeRow, Rows},
-        ids::{BookingId, OrderId, UserId},
+        ids::{BookingId, CheckoutId, OrderId, RefundId, UserId},
     },
     row_loader, rows_loader,
 };
@@ -44,6 +44,16 @@ row_loader! {
     CheckoutOfOrder: OrderId => Checkout, checkouts::newest_of_orders, |checkout| checkout.order_id
 }
 
+row_loader! {
+    /// A checkout by id; who may see its order is the reader's to check.
+    CheckoutById: CheckoutId => Checkout, checkouts::by_ids, |checkout| checkout.id
+}
+
+row_loader! {
+    /// A refund by id; who may see its order is the reader's to check.
+    RefundById: RefundId => Refund, refunds::by_ids, |refund| refund.id
+}
+
 /// The loaders of payments, for one request.
 pub struct PaymentLoaders {
     /// Orders by id.
@@ -58,6 +68,10 @@ pub struct PaymentLoaders {
     pub refunds: Loader<OrderId, Rows<Refund>, RefundsOfOrder>,
     /// The newest checkout of an order.
     pub checkout: Loader<OrderId, MaybeRow<Checkout>, CheckoutOfOrder>,
+    /// Checkouts by id.
+    pub checkout_by_id: Loader<CheckoutId, MaybeRow<Checkout>, CheckoutById>,
+    /// Refunds by id.
+    pub refund_by_id: Loader<RefundId, MaybeRow<Refund>, RefundById>,
 }
 
 impl PaymentLoaders {
@@ -70,6 +84,8 @@ impl PaymentLoaders {
             lines: Loader::new(LinesOfOrder(db.clone())),
             refunds: Loader::new(RefundsOfOrder(db.clone())),
             checkout: Loader::new(CheckoutOfOrder(db.clone())),
+            checkout_by_id: Loader::new(CheckoutById(db.clone())),
+            refund_by_id: Loader::new(RefundById(db.clone())),
         }
     }
 }

@@ -5,11 +5,20 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::model;
-use crate::{error::Result, features::media::graphql::Media, graphql::context::ContextExt};
+use crate::{
+    db::ids::UserId, error::Result, features::media::graphql::Media, graphql::context::ContextExt,
+};
 
 /// A person with an account, as everyone sees them.
 #[derive(async_graphql::Description, Clone)]
 pub struct User(pub Arc<model::User>);
+
+impl User {
+    /// The person with this id; everyone may see them.
+    pub async fn by_id(ctx: &Context<'_>, id: UserId) -> Result<Option<Self>> {
+        Ok(ctx.loaders().users.load(id).await?.map(Self))
+    }
+}
 
 #[Object(use_type_description)]
 impl User {

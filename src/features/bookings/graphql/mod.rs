@@ -8,4 +8,4 @@ pub mod types;
 pub use inputs::{BookingsFilter, BookingsOfFilter};
 pub use mutations::BookingMutations;
 pub use queries::{BookingQueries, bookings_of_client, bookings_of_provider};
-pub use types::Booking;
+pub use types::{Booking, BookingEvent, BookingProposal};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use jiff::Timestamp;
 
 use crate::{
-    db::ids::BookingId,
+    db::ids::{BookingEventId, BookingId, BookingProposalId},
     error::{Error, Result},
     features::{
         bookings::{actions, cancel, machine, model},
@@ -256,32 +257,13 @@ impl Booking {
     async fn proposal(&self, ctx: &Context<'_>) -> Result<Option<BookingProposal>> {
         let now = ctx.app().clock.now();
         let proposal = ctx.loaders().proposals.load(self.0.id).await?;
-        Ok(proposal.map(|row| BookingProposal {
-            id: row.id.to_string().into(),
-            proposed_by: row.proposed_by.into(),
-            state: row.state_at(now).into(),
-            starts_at: DateTime(*row.starts_at),
-            ends_at: DateTime(*row.ends_at),
-            answer_deadline: DateTime(*row.answer_deadline),
-            created_at: DateTime(*row.created_at),
-        }))
+        Ok(proposal.map(|row| BookingProposal::at(now, &row)))
     }
 
     /// What has happened to it, from its beginning.
     async fn events(&self, ctx: &Context<'_>) -> Result<Vec<BookingEvent>> {
         let events = ctx.loaders().booking_events.load(self.0.id).await?;
-        Ok(events
-            .iter()
-            .map(|row| BookingEvent {
-                id: row.id.to_string().into(),
-                action: row.action.into(),
-                from_state: row.from_state.map(Into::into),
-                to_state: row.to_state.into(),
-                side: row.actor_side.into(),
-                reason: row.reason.clone(),
-                created_at: DateTime(*row.created_at),
-            })
-            .collect())
+        Ok(events.iter().map(BookingEvent::from).collect())
     }
 
     /// What you may do with it now, and why not; each action of yours and of the other side once.
@@ -316,10 +298,11 @@ impl Booking {
     }
 }
 
-/// A proposal to move a booking; while it is OPEN its time is held.
+/// A proposal to move a booking; while it is OPEN its time is held. It shows to whom the booking does.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct BookingProposal {
     /// Identity (`bpr_…`).
+    #[graphql(owned)]
     pub id: ID,
     /// Who proposes; the other side answers.
     pub proposed_by: BookingParty,
@@ -335,10 +318,35 @@ pub struct BookingProposal {
     pub created_at: DateTime,
 }
 
-/// An entry of a booking's history.
+impl BookingProposal {
+    fn at(now: Timestamp, row: &model::BookingProposal) -> Self {
+        Self {
+            id: row.id.to_string().into(),
+            proposed_by: row.proposed_by.into(),
+            state: row.state_at(now).into(),
+            starts_at: DateTime(*row.starts_at),
+            ends_at: DateTime(*row.ends_at),
+            answer_deadline: DateTime(*row.answer_deadline),
+            created_at: DateTime(*row.created_at),
+        }
+    }
+
+    /// The proposal with this id, when the viewer may know of its booking.
+    pub async fn by_id(ctx: &Context<'_>, id: BookingProposalId) -> Result<Option<Self>> {
+        let Some(row) = ctx.loaders().proposal.load(id).await? else {
+            return Ok(None);
+        };
+        let booking = Booking::by_id(ctx, row.booking_id).await?;
+        let now = ctx.app().clock.now();
+        Ok(booking.map(|_| Self::at(now, &row)))
+    }
+}
+
+/// An entry of a booking's history. It shows to whom the booking does.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct BookingEvent {
     /// Identity (`bev_…`).
+    #[graphql(owned)]
     pub id: ID,
     /// What happened.
     pub action: BookingAction,
@@ -352,6 +360,31 @@ pub struct BookingEvent {
     pub reason: Option<String>,
     /// When.
     pub created_at: DateTime,
+}
+
+impl From<&model::BookingEvent> for BookingEvent {
+    fn from(row: &model::BookingEvent) -> Self {
+        Self {
+            id: row.id.to_string().into(),
+            action: row.action.into(),
+            from_state: row.from_state.map(Into::into),
+            to_state: row.to_state.into(),
+            side: row.actor_side.into(),
+            reason: row.reason.clone(),
+            created_at: DateTime(*row.created_at),
+        }
+    }
+}
+
+impl BookingEvent {
+    /// The entry with this id, when the viewer may know of its booking.
+    pub async fn by_id(ctx: &Context<'_>, id: BookingEventId) -> Result<Option<Self>> {
+        let Some(row) = ctx.loaders().booking_event.load(id).await? else {
+            return Ok(None);
+        };
+        let booking = Booking::by_id(ctx, row.booking_id).await?;
+        Ok(booking.map(|_| Self::from(&*row)))
+    }
 }
 
 /// An action, and whether you may take it now.

@@ -74,6 +74,18 @@ impl BookingProposal {
     }
 }
 
+/// The proposals with these ids, of whatever booking, in no order.
+pub async fn proposals_by_ids(
+    conn: &mut AsyncPgConnection,
+    ids: &[BookingProposalId],
+) -> QueryResult<Vec<BookingProposal>> {
+    booking_proposals::table
+        .filter(booking_proposals::id.eq_any(ids))
+        .select(BookingProposal::as_select())
+        .load(conn)
+        .await
+}
+
 /// The latest proposal of each of these bookings that has one.
 pub async fn latest_proposals(
     conn: &mut AsyncPgConnection,

@@ -7,4 +7,4 @@ pub mod types;
 
 pub use mutations::PaymentMutations;
 pub use queries::{PaymentQueries, mine};
-pub use types::Order;
+pub use types::{Checkout, Order, Refund};

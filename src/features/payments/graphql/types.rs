@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object};
 
 use crate::{
-    db::ids::{BookingId, OrderId},
+    db::ids::{BookingId, CheckoutId, OrderId, RefundId},
     error::{Error, Result},
     features::{
         bookings::graphql::types::Booking,
@@ -238,17 +238,28 @@ pub struct OrderLine {
     pub amount: Money,
 }
 
-/// A session at the payment service in which a client pays an order.
+/// A session at the payment service in which a client pays an order. It shows to whom the order does.
 #[derive(async_graphql::Description, Clone)]
 pub struct Checkout {
     pub(super) row: Arc<model::checkouts::Checkout>,
     pub(super) order: Arc<model::Order>,
 }
 
+impl Checkout {
+    /// The checkout with this id, when the viewer may see its order.
+    pub async fn by_id(ctx: &Context<'_>, id: CheckoutId) -> Result<Option<Self>> {
+        let Some(row) = ctx.loaders().payments.checkout_by_id.load(id).await? else {
+            return Ok(None);
+        };
+        let order = Order::by_id(ctx, row.order_id).await?;
+        Ok(order.map(|Order(order)| Self { row, order }))
+    }
+}
+
 #[Object(use_type_description)]
 impl Checkout {
     /// Identity (`chk_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.row.id.to_string().into()
     }
 
@@ -279,17 +290,28 @@ impl Checkout {
     }
 }
 
-/// Money that goes back to the client.
+/// Money that goes back to the client. It shows to whom the order does.
 #[derive(async_graphql::Description, Clone)]
 pub struct Refund {
     pub(super) row: Arc<model::refunds::Refund>,
     pub(super) order: Arc<model::Order>,
 }
 
+impl Refund {
+    /// The refund with this id, when the viewer may see its order.
+    pub async fn by_id(ctx: &Context<'_>, id: RefundId) -> Result<Option<Self>> {
+        let Some(row) = ctx.loaders().payments.refund_by_id.load(id).await? else {
+            return Ok(None);
+        };
+        let order = Order::by_id(ctx, row.order_id).await?;
+        Ok(order.map(|Order(order)| Self { row, order }))
+    }
+}
+
 #[Object(use_type_description)]
 impl Refund {
     /// Identity (`ref_…`).
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         self.row.id.to_string().into()
     }
 

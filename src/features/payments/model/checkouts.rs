@@ -75,6 +75,18 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: CheckoutId) -> QueryResult<
         .optional()
 }
 
+/// The checkouts with these ids, in no order.
+pub async fn by_ids(
+    conn: &mut AsyncPgConnection,
+    ids: &[CheckoutId],
+) -> QueryResult<Vec<Checkout>> {
+    checkouts::table
+        .filter(checkouts::id.eq_any(ids))
+        .select(Checkout::as_select())
+        .load(conn)
+        .await
+}
+
 /// The checkouts of an order, the oldest first. Its order is locked by whoever changes one.
 pub async fn of_order(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<Vec<Checkout>> {
     checkouts::table

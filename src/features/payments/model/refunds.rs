@@ -87,6 +87,15 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: RefundId) -> QueryResult<Op
         .optional()
 }
 
+/// The refunds with these ids, in no order.
+pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[RefundId]) -> QueryResult<Vec<Refund>> {
+    refunds::table
+        .filter(refunds::id.eq_any(ids))
+        .select(Refund::as_select())
+        .load(conn)
+        .await
+}
+
 /// The refunds of these orders, the oldest first.
 pub async fn of_orders(conn: &mut AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<Refund>> {
     refunds::table

@@ -22,7 +22,10 @@ use crate::{
         retry_conflict,
     },
     error::{Error, Result},
-    features::{bookings::service as bookings, media::sweep as media, payments::jobs as payments},
+    features::{
+        accounts::sweep as sessions, bookings::service as bookings, media::sweep as media,
+        payments::jobs as payments,
+    },
     text_enum,
 };
 
@@ -49,6 +52,8 @@ text_enum! {
         FinishCheckout = "FINISH_CHECKOUT",
         /// Enqueues what crashes left unfinished of checkouts and refunds.
         SweepPayments = "SWEEP_PAYMENTS",
+        /// Removes sessions and refresh tokens that ended long ago.
+        SweepSessions = "SWEEP_SESSIONS",
     }
 }
 
@@ -63,6 +68,7 @@ impl Kind {
             Self::SweepMedia => Some(Duration::from_secs(600)),
             Self::RemoveMediaFile => None,
             Self::SweepPayments => Some(Duration::from_secs(60)),
+            Self::SweepSessions => Some(Duration::from_secs(3600)),
             Self::CreateRefund | Self::FinishCheckout => None,
         }
     }
@@ -89,6 +95,7 @@ async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
         Kind::CreateRefund => payments::create_refund(app, payload).await,
         Kind::FinishCheckout => payments::finish_checkout(app, payload).await,
         Kind::SweepPayments => payments::sweep(app).await,
+        Kind::SweepSessions => sessions::sweep(app).await,
     }
 }
 

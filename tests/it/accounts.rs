@@ -306,3 +306,101 @@ async fn bad_fields_of_a_profile_come_back_together_and_nothing_is_written() {
         .await;
     assert_eq!(stale.user_error_codes("meUpdate"), ["CONFLICT"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_and_tokens_are_removed_thirty_days_after_their_end() {
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+    let app = TestApp::start_with(|config| {
+        config.telegram_bot_tokens = vec![SecretString::from(TOKEN)];
+        config.access_token_ttl = std::time::Duration::from_secs(1800);
+        config.refresh_token_ttl = std::time::Duration::from_secs(7 * 24 * 3600);
+    })
+    .await;
+    let client = app.anonymous();
+    let sign_in = async || {
+        let data = json!({ "initData": init_data(&app, 42, "Mia") });
+        let answer = client.post(SIGN_IN, data).await;
+        answer.payload("authTelegram")["refreshToken"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let refresh = async |token: &str| {
+        let answer = client.post(REFRESH, json!({ "token": token })).await;
+        answer.payload("authRefresh")["refreshToken"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let refused = async |token: &str| {
+        let answer = client.post(REFRESH, json!({ "token": token })).await;
+        assert_eq!(
+            answer.user_error_codes("authRefresh"),
+            ["INVALID_CREDENTIALS"]
+        );
+    };
+    let rows = async || {
+        (
+            app.count("sessions").await,
+            app.count("refresh_tokens").await,
+        )
+    };
+
+    let (ended, _left, first) = (sign_in().await, sign_in().await, sign_in().await);
+    let log_out = "mutation($token: String!) { authLogout(refreshToken: $token) { loggedOut } }";
+    client.post(log_out, json!({ "token": ended })).await.data();
+    let mut used = vec![first];
+    // On the days 6, 12, …, 30.
+    for _ in 0..5 {
+        app.advance(DAY * 6).await;
+        used.push(refresh(used.last().unwrap()).await);
+    }
+    // Day 30: nothing has been over for longer.
+    assert_eq!(rows().await, (3, 8));
+    app.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(rows().await, (2, 7), "the session that was ended on day 0");
+    app.advance(DAY * 5).await;
+    used.push(refresh(used.last().unwrap()).await);
+    assert_eq!(rows().await, (2, 8));
+    // Day 37: what was signed in on day 0 and never used, and the first token of what is in use.
+    app.advance(DAY * 2).await;
+    assert_eq!(rows().await, (1, 6));
+    app.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(rows().await, (1, 6), "a second run finds nothing");
+
+    // A token that is gone is refused as it was; one that is used and not expired still ends the family.
+    refused(&used[0]).await;
+    assert_eq!(app.count("sessions WHERE revoked_at IS NULL").await, 1);
+    used.push(refresh(&used[6]).await);
+    app.advance(SignedDuration::from_secs(11)).await;
+    refused(&used[6]).await;
+    assert_eq!(
+        app.count("sessions WHERE revoked_reason = 'TOKEN_REUSE'")
+            .await,
+        1
+    );
+    assert_eq!(
+        app.count("audit_events WHERE action = 'auth.refreshReuse'")
+            .await,
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sweep_of_sessions_takes_more_than_one_batch() {
+    let app = start().await;
+    let mia = app.user("Mia").await;
+    app.sql(
+        "INSERT INTO sessions (id, user_id, device_name, created_at, last_used_at, expires_at)
+             SELECT gen_random_uuid(), users.id, '', '2020-01-01Z', '2020-01-01Z', '2020-01-08Z'
+             FROM users, generate_series(1, 2500);
+         INSERT INTO refresh_tokens (token_hash, session_id, created_at, expires_at, used_at)
+             SELECT sha256((s.id::text || i)::bytea), s.id, '2020-01-01Z', '2020-01-08Z', '2020-01-01Z'
+             FROM (SELECT id FROM sessions ORDER BY created_at LIMIT 1000) s, generate_series(1, 3) i",
+    )
+    .await;
+    app.run_jobs().await;
+    assert_eq!(app.count("sessions").await, 1);
+    assert_eq!(app.count("refresh_tokens").await, 1);
+    mia.query("{ me { id } }").await.data();
+}

@@ -229,6 +229,55 @@ pub async fn revoke_all(
     .await
 }
 
+/// Removes refresh tokens that expired before `before`, about `most` of them; answers how many. One that is locked stays.
+pub async fn delete_tokens(
+    conn: &mut AsyncPgConnection,
+    before: Instant,
+    most: usize,
+) -> QueryResult<usize> {
+    let old = diesel::alias!(refresh_tokens as old);
+    diesel::delete(
+        refresh_tokens::table.filter(
+            refresh_tokens::token_hash.eq_any(
+                old.filter(old.field(refresh_tokens::expires_at).lt(before))
+                    .limit(i64::try_from(most).unwrap_or(i64::MAX))
+                    .for_update()
+                    .skip_locked()
+                    .select(old.field(refresh_tokens::token_hash)),
+            ),
+        ),
+    )
+    .execute(conn)
+    .await
+}
+
+/// Removes sessions that ended or expired before `before`, with their tokens, about `most` of them; answers how many. One
+/// that is locked stays.
+pub async fn delete_sessions(
+    conn: &mut AsyncPgConnection,
+    before: Instant,
+    most: usize,
+) -> QueryResult<usize> {
+    let old = diesel::alias!(sessions as old);
+    diesel::delete(
+        sessions::table.filter(
+            sessions::id.eq_any(
+                old.filter(
+                    old.field(sessions::expires_at)
+                        .lt(before)
+                        .or(old.field(sessions::revoked_at).assume_not_null().lt(before)),
+                )
+                .limit(i64::try_from(most).unwrap_or(i64::MAX))
+                .for_update()
+                .skip_locked()
+                .select(old.field(sessions::id)),
+            ),
+        ),
+    )
+    .execute(conn)
+    .await
+}
+
 /// The values of a cursor of [`live_sessions`]: last use and id.
 pub type SessionKey = (Instant, SessionId);
 

@@ -308,6 +308,53 @@ async fn bad_fields_of_a_profile_come_back_together_and_nothing_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn refused_sign_ins_fill_the_audit_trail_no_faster_than_the_limit() {
+    const SEVERAL: &str = "mutation($initData: String!) {
+        a: authTelegram(initData: $initData) { userErrors { code } }
+        b: authTelegram(initData: $initData) { userErrors { code } }
+        c: authTelegram(initData: $initData) { userErrors { code } } }";
+    let app = TestApp::start_with(|config| {
+        config.telegram_bot_tokens = vec![SecretString::from(TOKEN)];
+        config.sign_in_limits.per_address_per_minute = 5;
+    })
+    .await;
+    let client = app.anonymous();
+    let refused = || app.count("audit_events WHERE outcome = 'REFUSED'");
+    let rest = async |number: i32| {
+        let answer = client
+            .http()
+            .post(client.url("/v1/auth/telegram"))
+            .json(&json!({ "initData": format!("hash={number}") }))
+            .send()
+            .await
+            .unwrap();
+        answer.status().as_u16()
+    };
+    for number in 0..3 {
+        let data = json!({ "initData": format!("hash={number}") });
+        assert_eq!(client.post(SIGN_IN, data).await.status, 200);
+    }
+    assert_eq!([rest(3).await, rest(4).await], [400, 400]);
+    assert_eq!(refused().await, 5);
+    // Over the limit nothing is looked at, and nothing is written, by either door or many at once.
+    assert_eq!([rest(5).await, rest(6).await], [429, 429]);
+    for query in [SIGN_IN, SEVERAL] {
+        let answer = client.post(query, json!({ "initData": "hash=7" })).await;
+        assert_eq!(answer.error_code(), "RATE_LIMITED");
+    }
+    assert_eq!(refused().await, 5);
+
+    // Each of several in one request counts.
+    app.app.clock.advance(SignedDuration::from_mins(1));
+    let answer = client.post(SEVERAL, json!({ "initData": "hash=8" })).await;
+    assert_eq!(answer.data()["c"]["userErrors"][0]["code"], "INVALID_INPUT");
+    assert_eq!(refused().await, 8);
+    let answer = client.post(SEVERAL, json!({ "initData": "hash=9" })).await;
+    assert_eq!(answer.error_code(), "RATE_LIMITED");
+    assert_eq!(refused().await, 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_and_tokens_are_removed_thirty_days_after_their_end() {
     const DAY: SignedDuration = SignedDuration::from_hours(24);
     let app = TestApp::start_with(|config| {

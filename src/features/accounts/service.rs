@@ -39,6 +39,9 @@ pub struct SignedIn {
 
 /// Signs in with what a Telegram Mini App got; the first time makes the account.
 ///
+/// A refusal leaves a row in the audit trail, which nobody may shorten. What bounds their number is the limit on
+/// sign-ins from an address (`SIGN_IN_PER_MINUTE`), which callers check first: a sign-in over it never comes here.
+///
 /// Errors: `INVALID_INPUT` when it is no init data, `INVALID_CREDENTIALS` when it is not signed, too old or about
 /// nobody who can sign in, `NOT_ALLOWED` for a suspended person.
 pub async fn sign_in_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Result<SignedIn> {

@@ -324,6 +324,33 @@ async fn a_profile_is_changed_by_its_owner_alone() {
         .post(UPDATE, json!({ "id": id, "input": {}, "version": 2 }))
         .await;
     assert_eq!(error(&stale, "providerUpdate")["code"], "CONFLICT");
+
+    // A zone of one's own stays whatever the city; a cleared one is the city's, the old one's or the new one's.
+    let berlin = slug(&app, "cities", "berlin").await;
+    for (input, city, zone) in [
+        (json!({ "timeZone": "UTC" }), "tokyo", "UTC"),
+        (json!({ "headline": "" }), "tokyo", "UTC"),
+        (json!({ "cityId": berlin }), "berlin", "UTC"),
+        (json!({ "timeZone": null }), "berlin", "Europe/Berlin"),
+        (
+            json!({ "cityId": tokyo, "timeZone": null }),
+            "tokyo",
+            "Asia/Tokyo",
+        ),
+    ] {
+        let answer = mia.post(UPDATE, json!({ "id": id, "input": input })).await;
+        let provider = &answer.payload("providerUpdate")["provider"];
+        assert_eq!(provider["city"]["slug"], city, "{input}");
+        assert_eq!(provider["timeZone"], zone, "{input}");
+    }
+    let absent = companion::db::ids::CityId(app.app.entropy.uuid_v7(app.now()));
+    for city in [absent.to_string(), id.to_string()] {
+        let input = json!({ "cityId": city });
+        let answer = mia.post(UPDATE, json!({ "id": id, "input": input })).await;
+        let error = error(&answer, "providerUpdate");
+        assert_eq!(error["code"], "NOT_FOUND", "{city}");
+        assert_eq!(error["field"], json!(["input", "cityId"]), "{city}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

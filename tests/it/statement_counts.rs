@@ -188,26 +188,26 @@ async fn catalog_and_providers(ledger: &mut Ledger) {
     let applied = ledger.mutation(7, &mia, apply, &["Mia", &city]).await;
     let id = text(&applied["provider"]["id"]);
     let withdraw = "providerApplicationWithdraw(id: $) { provider { id status } }";
-    ledger.mutation(5, &mia, withdraw, &[&id]).await;
+    ledger.mutation(4, &mia, withdraw, &[&id]).await;
     ledger.mutation(7, &mia, apply, &["Mia", &city]).await;
     ledger.mutation(7, &eve, apply, &["Eve", &city]).await;
     let waiting = "providerApplications { nodes { id status user { displayName } city { name } } totalCount }";
     ledger.query(4, &staff, waiting, &[]).await;
     let review =
         "providerApplicationReview(id: $, input: { decision: APPROVE }) { provider { id status } }";
-    ledger.mutation(6, &staff, review, &[&id]).await;
+    ledger.mutation(5, &staff, review, &[&id]).await;
     // Mia has another role now, which is read anew.
     app.settle(&[&mia, &staff]).await;
     let update =
         "providerUpdate(id: $, input: { headline: $ }) { provider { headline city { name } } }";
-    ledger.mutation(7, &mia, update, &[&id, "Hello"]).await;
+    ledger.mutation(5, &mia, update, &[&id, "Hello"]).await;
     let price = "providerServicePricingSet(serviceId: $, input: { amountMinor: 5000, currency: \"EUR\", durationMinutes: 60 })
         { providerService { id price { amountMinor } service { title } } }";
-    ledger.mutation(6, &mia, price, &[&walk]).await;
+    ledger.mutation(5, &mia, price, &[&walk]).await;
     let suspend = "providerSuspend(id: $, input: { reason: $ }) { provider { id status } }";
-    ledger.mutation(7, &staff, suspend, &[&id, "x"]).await;
+    ledger.mutation(6, &staff, suspend, &[&id, "x"]).await;
     let reinstate = "providerReinstate(id: $) { provider { id status } }";
-    ledger.mutation(6, &staff, reinstate, &[&id]).await;
+    ledger.mutation(5, &staff, reinstate, &[&id]).await;
     let archive = "serviceArchive(id: $) { service { id status } }";
     ledger.mutation(3, &staff, archive, &[&walk]).await;
 }
@@ -233,19 +233,19 @@ async fn media(ledger: &mut Ledger) {
         assert_eq!(sent.status(), 201);
         let attach = "providerMediaAttach(uploadId: $, input: { caption: $ }) { providerMedia { id caption media { url } } }";
         let id = text(&begun["upload"]["id"]);
-        let attached = ledger.mutation(7, pia, attach, &[&id, caption]).await;
+        let attached = ledger.mutation(6, pia, attach, &[&id, caption]).await;
         items.push(text(&attached["providerMedia"]["id"]));
     }
     let update = "providerMediaUpdate(id: $, input: { caption: $ }) { providerMedia { caption media { url } } }";
-    ledger.mutation(5, pia, update, &[&items[0], "Uno"]).await;
+    ledger.mutation(4, pia, update, &[&items[0], "Uno"]).await;
     let reorder = "providerMediaReorder(ids: [$, $]) { portfolio { id } }";
     ledger
-        .mutation(5, pia, reorder, &[&items[1], &items[0]])
+        .mutation(4, pia, reorder, &[&items[1], &items[0]])
         .await;
     let shown = "provider(id: $) { media { caption media { url width } } }";
     ledger.query(2, pia, shown, &[&market.provider_id]).await;
     let remove = "providerMediaRemove(id: $) { providerMedia { id } }";
-    ledger.mutation(7, pia, remove, &[&items[0]]).await;
+    ledger.mutation(5, pia, remove, &[&items[0]]).await;
 }
 
 async fn times_and_bookings(ledger: &mut Ledger) {

@@ -130,10 +130,13 @@ pub async fn insert(conn: &mut AsyncPgConnection, row: &Media) -> QueryResult<()
     Ok(())
 }
 
-/// Forgets a picture; false when it is gone already.
-pub async fn delete(conn: &mut AsyncPgConnection, id: MediaId) -> QueryResult<bool> {
-    let deleted = diesel::delete(media::table.find(id)).execute(conn).await?;
-    Ok(deleted == 1)
+/// Forgets a picture and answers it; nothing when it is gone already.
+pub async fn delete(conn: &mut AsyncPgConnection, id: MediaId) -> QueryResult<Option<Media>> {
+    diesel::delete(media::table.find(id))
+        .returning(Media::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
 }
 
 /// Forgets pictures that were kept before `before` and are nobody's avatar and in no portfolio; answers which.
@@ -297,12 +300,21 @@ pub async fn insert_item(conn: &mut AsyncPgConnection, item: &ProviderMedia) -> 
     Ok(())
 }
 
-/// Takes from a portfolio.
-pub async fn delete_item(conn: &mut AsyncPgConnection, id: ProviderMediaId) -> QueryResult<()> {
-    diesel::delete(provider_media::table.find(id))
-        .execute(conn)
-        .await?;
-    Ok(())
+/// Takes from this provider's portfolio and answers what; nothing when it is not in it.
+pub async fn delete_item(
+    conn: &mut AsyncPgConnection,
+    provider: ProviderId,
+    id: ProviderMediaId,
+) -> QueryResult<Option<ProviderMedia>> {
+    diesel::delete(
+        provider_media::table
+            .find(id)
+            .filter(provider_media::provider_id.eq(provider)),
+    )
+    .returning(ProviderMedia::as_returning())
+    .get_result(conn)
+    .await
+    .optional()
 }
 
 /// Writes what stands under a picture.

@@ -18,7 +18,6 @@ use crate::{
     features::{
         audit::{self, Entry},
         providers::model::{self as providers, Provider, ProviderStatus},
-        users::model as users,
     },
     text,
 };
@@ -30,7 +29,6 @@ const CAPTION: usize = 300;
 
 /// Locks the viewer's profile, which has to wait or be approved. Changes of a portfolio take turns by it.
 async fn lock_own(conn: &mut AsyncPgConnection, user: UserId) -> Result<Provider> {
-    users::lock(conn, user).await?;
     let provider = providers::lock_of_user(conn, user)
         .await?
         .ok_or_else(|| Error::not_allowed("Only who has applied as a provider has a portfolio."))?;
@@ -222,12 +220,15 @@ pub async fn remove(
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     let provider = lock_own(&mut tx, user).await?;
-    let item = own_item(&mut tx, provider.id, id).await?;
-    model::delete_item(&mut tx, item.row.id).await?;
-    service::discard(&mut tx, app, item.media.id, now).await?;
-    let after = json!({ "removed": item.media.id });
+    let missing = || Error::not_found("id");
+    let id = id.ok_or_else(missing)?;
+    let row = model::delete_item(&mut tx, provider.id, id).await?;
+    let row = row.ok_or_else(missing)?;
+    let media = service::discard(&mut tx, app, row.media_id, now).await?;
+    let media = media.ok_or_else(|| Error::internal("a portfolio's picture is gone"))?;
+    let after = json!({ "removed": media.id });
     let entry = entry("provider.mediaRemove", provider.id, after);
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
-    Ok(item)
+    Ok(PortfolioItem { row, media })
 }

@@ -244,17 +244,19 @@ pub async fn uploaded(
     Ok(media)
 }
 
-/// Forgets a picture that nothing refers to any more; its file goes after the transaction.
+/// Forgets a picture that nothing refers to any more and answers it, if it was there; its file goes after the
+/// transaction.
 pub async fn discard(
     conn: &mut AsyncPgConnection,
     app: &App,
     id: MediaId,
     now: Timestamp,
-) -> Result<()> {
-    if model::delete(conn, id).await? {
+) -> Result<Option<model::Media>> {
+    let gone = model::delete(conn, id).await?;
+    if gone.is_some() {
         enqueue_removal(conn, app, id.0, now).await?;
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// Has the file of this id removed after the transaction.

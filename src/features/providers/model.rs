@@ -12,7 +12,7 @@ use crate::{
     db::{
         Instant,
         ids::{CityId, ProviderId, UserId},
-        schema::providers,
+        schema::{providers, users},
     },
     text_enum,
 };
@@ -154,6 +154,18 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: ProviderId) -> QueryResult<
         .optional()
 }
 
+/// Locks the person behind a profile; false when there is no such profile.
+pub async fn lock_owner(conn: &mut AsyncPgConnection, id: ProviderId) -> QueryResult<bool> {
+    let owner: Option<UserId> = users::table
+        .filter(users::id.eq_any(providers::table.find(id).select(providers::user_id)))
+        .select(users::id)
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()?;
+    Ok(owner.is_some())
+}
+
 /// Locks a profile and reads it. The owner's row must be locked before (architecture.md, habit 5).
 pub async fn lock(conn: &mut AsyncPgConnection, id: ProviderId) -> QueryResult<Option<Provider>> {
     providers::table
@@ -165,7 +177,7 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: ProviderId) -> QueryResult<O
         .optional()
 }
 
-/// Locks this person's profile and reads it. The person's row must be locked before.
+/// Locks this person's profile and reads it. Who locks the person's row too does that before.
 pub async fn lock_of_user(
     conn: &mut AsyncPgConnection,
     user: UserId,

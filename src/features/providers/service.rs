@@ -12,7 +12,6 @@ use crate::{
     auth::viewer::Viewer,
     db::{Transaction, ids::ProviderId},
     error::{Error, ErrorCode, Problem, Result},
-    features::users::model as users,
 };
 
 pub use applications::{Application, Change, apply, update, withdraw};
@@ -26,8 +25,9 @@ pub use staff::{Decision, reinstate, review, suspend};
 async fn lock(tx: &mut Transaction, viewer: &Viewer, id: Option<ProviderId>) -> Result<Provider> {
     let missing = || Error::not_found("id");
     let id = id.ok_or_else(missing)?;
-    let owner = model::by_id(tx, id).await?.ok_or_else(missing)?.user_id;
-    users::lock(tx, owner).await?;
+    if !model::lock_owner(tx, id).await? {
+        return Err(missing());
+    }
     let provider = model::lock(tx, id).await?.ok_or_else(missing)?;
     if provider.is_visible_to(viewer) {
         Ok(provider)

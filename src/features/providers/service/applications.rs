@@ -216,11 +216,16 @@ pub async fn update(
     let mut tx = app.db.begin().await?;
     let before = lock(&mut tx, viewer, id).await?;
     let city = match city_id {
-        Patch::Keep | Patch::Clear => None,
-        Patch::Set(city) => Some(city.ok_or_else(|| Error::not_found("input.cityId"))?),
+        Patch::Keep | Patch::Clear => before.city_id,
+        Patch::Set(city) => city.ok_or_else(|| Error::not_found("input.cityId"))?,
     };
-    let city = catalog::city_by_id(&mut tx, city.unwrap_or(before.city_id)).await?;
-    let city = city.ok_or_else(|| Error::not_found("input.cityId"))?;
+    // Only a new city, or one whose zone stands in for a cleared one, is worth a statement.
+    let mut zone_of_city = None;
+    if city != before.city_id || time_zone == Some(Patch::Clear) {
+        let city = catalog::city_by_id(&mut tx, city).await?;
+        let city = city.ok_or_else(|| Error::not_found("input.cityId"))?;
+        zone_of_city = Some(city.time_zone);
+    }
     if !before.is_owned_by(viewer) {
         return Err(Error::not_allowed("This is another person's profile."));
     }
@@ -241,11 +246,12 @@ pub async fn update(
         display_name: keep_or(display_name, &before.display_name),
         headline: keep_or(headline, &before.headline),
         bio: keep_or(bio, &before.bio),
-        city_id: city.id,
+        city_id: city,
         time_zone: time_zone
             .unwrap_or_default()
             .apply(Some(before.time_zone.clone()))
-            .unwrap_or(city.time_zone),
+            .or(zone_of_city)
+            .unwrap_or_else(|| before.time_zone.clone()),
         cancellation_policy: match cancellation_policy {
             Patch::Set(policy) => policy,
             Patch::Keep | Patch::Clear => before.cancellation_policy,

@@ -17,7 +17,6 @@ use crate::{
             service::archived,
         },
         providers::model::{self, PricedService, ProviderService, ProviderStatus},
-        users::model as users,
     },
     money::{Currency, Money},
     patch::expect_version,
@@ -82,11 +81,10 @@ pub async fn set_price(
 
     let mut tx = app.db.begin().await?;
     let no_service = || Error::not_found("serviceId");
-    // Held before the people's rows: who archives a service locks it and then the providers that offer it.
+    // Held before the provider's row: who archives a service locks it and then the providers that offer it.
     let service = catalog::hold_service(&mut tx, service.ok_or_else(no_service)?)
         .await?
         .ok_or_else(no_service)?;
-    users::lock(&mut tx, user).await?;
     let provider = model::lock_of_user(&mut tx, user)
         .await?
         .ok_or_else(|| Error::not_allowed("Only who has applied as a provider has prices."))?;

@@ -171,7 +171,7 @@ permissions! {
     PROVIDERS_READ "providers:read" "Find and read providers and applications in every state."
     PROVIDERS_REVIEW "providers:review" "Approve and reject applications of providers."
     PROVIDERS_SUSPEND "providers:suspend" "Suspend and reinstate providers."
-    REFUNDS_CREATE "refunds:create" "Refund any order, in whole or in part."
+    REFUNDS_CREATE "refunds:create" "Refund any order, in whole or in part, and settle what of it needs a person."
     REPORTS_READ "reports:read" "Read reports, with who made them."
     REPORTS_RESOLVE "reports:resolve" "Decide reports."
     REVIEWS_MODERATE "reviews:moderate" "See hidden reviews, hide and restore reviews."

@@ -83,6 +83,7 @@ diesel::table! {
         needs_attention -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        contested -> Bool,
     }
 }
 
@@ -217,6 +218,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        attention_seen -> Array<Text>,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod access;
 mod accounts;
+mod attention;
 mod availabilities;
 mod blocks;
 mod bookings;

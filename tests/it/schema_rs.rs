@@ -29,6 +29,7 @@ struct KeyColumn {
 
 fn diesel_type(udt_name: &str) -> &'static str {
     match udt_name {
+        "_text" => "Array<Text>",
         "bool" => "Bool",
         "bytea" => "Bytea",
         "date" => "Date",

@@ -305,6 +305,13 @@ async fn times_and_bookings(ledger: &mut Ledger) {
     app.app.clock.set(market.at(260));
     let absent = "bookingNoShow(id: $, input: {}) { booking { id absentSide } }";
     ledger.mutation(10, cleo, absent, &[first]).await;
+    ledger.mutation(8, pia, absent, &[first]).await;
+    let staff = &market.staff;
+    app.settle(&[staff]).await;
+    // The booking, its change, its event, the audit row.
+    let clear =
+        "bookingAttentionClear(id: $, input: { note: $ }) { booking { id needsAttention } }";
+    ledger.mutation(4, staff, clear, &[first, "x"]).await;
 }
 
 async fn orders(ledger: &mut Ledger) {
@@ -350,6 +357,18 @@ async fn orders(ledger: &mut Ledger) {
     // What is left of the payment goes back.
     let cancel = "bookingCancel(id: $, input: {}, idempotencyKey: $) { booking { id state } }";
     ledger.mutation(22, cleo, cancel, &[&booking, "d"]).await;
+    // An event that the payment service did not send by this server.
+    let now = app.now();
+    let flag = format!(
+        r#"INSERT INTO payment_events (id, kind, order_id, mismatch, raw_body, created_at, received_at)
+               SELECT 'evt_x', 'charge.refunded', id, 'livemode', convert_to('{{"id":"evt_x","type":"charge.refunded",
+                   "created":1,"livemode":true,"data":{{"object":{{}}}}}}', 'UTF8'), '{now}', '{now}' FROM orders;
+           UPDATE orders SET needs_attention = 'events that do not agree with the order: 1 (livemode)'"#
+    );
+    app.sql(&flag).await;
+    let clear = "orderAttentionClear(id: $, input: { note: $ }) { order { id needsAttention } }";
+    // The order, its refunds, events and checkouts, the order's change, the audit row.
+    ledger.mutation(6, &staff, clear, &[&order, "x"]).await;
 }
 
 async fn reviews_and_safety(ledger: &mut Ledger) {

@@ -9,7 +9,7 @@ use super::{
 use crate::{auth::viewer::Viewer, error::ErrorCode};
 
 /// The actions that a person can take on a booking, in the order in which they are listed.
-pub const OFFERED: [Action; 8] = [
+pub const OFFERED: [Action; 9] = [
     Action::Accept,
     Action::Reject,
     Action::Cancel,
@@ -18,6 +18,7 @@ pub const OFFERED: [Action; 8] = [
     Action::RescheduleDecline,
     Action::Complete,
     Action::NoShow,
+    Action::Settle,
 ];
 
 /// One action and whether the viewer may take it now.
@@ -59,7 +60,7 @@ pub fn viewer_actions(
 fn code(refusal: Refusal) -> ErrorCode {
     match refusal {
         Refusal::NotAllowed => ErrorCode::NotAllowed,
-        Refusal::InvalidState(_) => ErrorCode::InvalidState,
+        Refusal::InvalidState(_) | Refusal::NothingToSettle(_) => ErrorCode::InvalidState,
         Refusal::AlreadyProposed => ErrorCode::AlreadyExists,
         Refusal::WindowClosed => ErrorCode::WindowClosed,
     }

@@ -52,6 +52,12 @@ pub(super) fn refuse(refusal: Refusal) -> Error {
             Error::not_allowed("This is for another party of the booking to do.")
         }
         Refusal::InvalidState(state) => invalid_state(state),
+        Refusal::NothingToSettle(state) => Problem::new(
+            ErrorCode::InvalidState,
+            "Nothing of this booking needs a person.",
+        )
+        .with(json!({ "state": state }))
+        .into(),
         Refusal::AlreadyProposed => Problem::new(
             ErrorCode::AlreadyExists,
             "Another time is already proposed and waits for its answer.",
@@ -114,8 +120,20 @@ pub(super) async fn apply(
     tx: &mut Transaction,
     app: &App,
     before: &Booking,
+    after: Booking,
+    change: Change<'_>,
+) -> Result<Booking> {
+    apply_noted(tx, app, before, after, change, None).await
+}
+
+/// The same with a note for staff, which the audit trail alone keeps.
+pub(super) async fn apply_noted(
+    tx: &mut Transaction,
+    app: &App,
+    before: &Booking,
     mut after: Booking,
     change: Change<'_>,
+    note: Option<String>,
 ) -> Result<Booking> {
     let now = Instant(change.now);
     after.version = before.version.saturating_add(1);
@@ -130,11 +148,16 @@ pub(super) async fn apply(
             model::end_proposal(tx, after.id, ProposalState::Closed, now).await?;
         }
     }
-    if before.state == State::Accepted && after.state != State::Confirmed {
+    if before.state == State::Accepted && !matches!(after.state, State::Accepted | State::Confirmed)
+    {
         money::close_checkout(tx, app, &after, change.actor, change.now).await?;
     }
-    let summary = (Some(summary(before)), Some(summary(&after)));
-    record(tx, app, &after, Some(before.state), change, summary).await?;
+    let mut now_is = summary(&after);
+    if let (Some(note), Some(told)) = (note, now_is.as_object_mut()) {
+        told.insert("note".to_owned(), note.into());
+    }
+    let told = (Some(summary(before)), Some(now_is));
+    record(tx, app, &after, Some(before.state), change, told).await?;
     Ok(after)
 }
 
@@ -221,6 +244,7 @@ fn audit_action(action: Action) -> &'static str {
         Action::RescheduleDecline => "booking.reschedule_decline",
         Action::RescheduleExpire => "booking.reschedule_expire",
         Action::Suspend => "booking.suspend",
+        Action::Settle => "booking.attention_clear",
     }
 }
 
@@ -234,6 +258,7 @@ fn summary(booking: &Booking) -> Value {
         "closedBy": booking.closed_by,
         "absentSide": booking.absent_side,
         "needsAttention": booking.needs_attention,
+        "contested": booking.contested,
     })
 }
 

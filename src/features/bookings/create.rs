@@ -139,6 +139,7 @@ pub async fn create(
         absent_side: None,
         completed_at: None,
         needs_attention: None,
+        contested: false,
         created_at: Instant(now),
         updated_at: Instant(now),
     };

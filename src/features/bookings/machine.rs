@@ -107,6 +107,8 @@ text_enum! {
         RescheduleExpire = "RESCHEDULE_EXPIRE",
         /// A party was suspended, deleted or erased.
         Suspend = "SUSPEND",
+        /// Staff have looked at it, and it needs nobody any more.
+        Settle = "SETTLE",
     }
 }
 
@@ -172,6 +174,8 @@ pub struct Facts {
     pub closed_by: Option<Side>,
     /// Whether both sides have said that the other did not come.
     pub contested: bool,
+    /// Whether staff should look at it.
+    pub needs_attention: bool,
     /// The proposal in state OPEN, past its deadline or not.
     pub proposal: Option<Proposal>,
 }
@@ -219,6 +223,8 @@ pub enum Refusal {
     InvalidState(State),
     /// There is an open proposal already.
     AlreadyProposed,
+    /// Nothing of it needs staff, in this state.
+    NothingToSettle(State),
     /// Too early, or too late.
     WindowClosed,
 }
@@ -280,7 +286,7 @@ fn is_a_part(action: Action, side: Side) -> bool {
                 | A::RescheduleAccept
                 | A::RescheduleDecline
         ),
-        Side::Staff => action == A::Cancel,
+        Side::Staff => matches!(action, A::Cancel | A::Settle),
         Side::System => matches!(
             action,
             A::Pay | A::Expire | A::Complete | A::RescheduleExpire | A::Suspend
@@ -311,6 +317,17 @@ pub fn decide(
             })
         } else {
             Err(Refusal::InvalidState(state))
+        };
+    }
+    if action == Action::Settle {
+        // Whatever its state: what was flagged may be settled.
+        return if facts.needs_attention {
+            Ok(Permit {
+                to: facts.state,
+                until: None,
+            })
+        } else {
+            Err(Refusal::NothingToSettle(state))
         };
     }
     let to = target(facts, state, action, side).ok_or(Refusal::InvalidState(state))?;

@@ -19,6 +19,7 @@ fn facts(state: State) -> Facts {
             _ => None,
         },
         contested: false,
+        needs_attention: false,
         proposal: None,
     }
 }
@@ -202,11 +203,15 @@ fn everything_else_is_refused() {
                     assert!(
                         matches!(
                             decision,
-                            Err(Refusal::NotAllowed | Refusal::InvalidState(_))
+                            Err(Refusal::NotAllowed
+                                | Refusal::InvalidState(_)
+                                | Refusal::NothingToSettle(_))
                         ),
                         "{state} {action} {side}: {decision:?}"
                     );
-                    if let Err(Refusal::InvalidState(shown)) = decision {
+                    if let Err(Refusal::InvalidState(shown) | Refusal::NothingToSettle(shown)) =
+                        decision
+                    {
                         assert_eq!(shown, facts.state_at(now));
                     }
                 }
@@ -326,6 +331,24 @@ fn a_claim_is_made_once_by_each_side() {
             decide(&facts, Action::NoShow, side, now),
             Err(Refusal::InvalidState(_))
         ));
+    }
+}
+
+#[test]
+fn what_needs_staff_is_settled_by_staff_in_whatever_state() {
+    for state in State::ALL {
+        let flagged = Facts {
+            needs_attention: true,
+            ..facts(*state)
+        };
+        let decided = decide(&flagged, Action::Settle, Side::Staff, at(-180));
+        assert_eq!(decided.map(|permit| permit.to), Ok(*state));
+        for side in [Side::Client, Side::Provider, Side::System] {
+            assert_eq!(
+                decide(&flagged, Action::Settle, side, at(-180)),
+                Err(Refusal::NotAllowed)
+            );
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod actions;
 mod answer;
+mod attention;
 mod cancel;
 mod change;
 mod create;

@@ -91,6 +91,8 @@ pub struct Booking {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+    /// Whether each side has said that the other did not come.
+    pub contested: bool,
 }
 
 impl Booking {
@@ -104,7 +106,8 @@ impl Booking {
             payment_deadline: self.payment_deadline.map(|at| *at),
             free: self.price_minor == 0,
             closed_by: self.closed_by,
-            contested: self.state == State::NoShow && self.needs_attention.is_some(),
+            contested: self.contested,
+            needs_attention: self.needs_attention.is_some(),
             proposal: None,
         }
     }
@@ -254,6 +257,7 @@ pub(super) async fn compare_and_set(
             bookings::completed_at.eq(booking.completed_at),
             bookings::needs_attention.eq(&booking.needs_attention),
             bookings::updated_at.eq(booking.updated_at),
+            bookings::contested.eq(booking.contested),
         ))
         .execute(conn)
         .await?;

@@ -46,6 +46,7 @@ pub async fn no_show(
     let after = if contrary {
         Booking {
             needs_attention: Some(CONTESTED.to_owned()),
+            contested: true,
             ..booking.clone()
         }
     } else {

@@ -6,6 +6,7 @@ use super::model::{
 };
 pub use super::{
     answer::{accept, complete, reject},
+    attention::clear as clear_attention,
     cancel::{Cancelled, Quote, cancel, quote},
     create::{NewBooking, create},
     deadlines::{complete_all, expire_all},

@@ -51,8 +51,9 @@ pub struct OrderFacts {
     pub paid_at: Option<Timestamp>,
     /// When the first dispute began that was not won.
     pub disputed_at: Option<Timestamp>,
-    /// What a person must look at.
-    pub attention: Option<String>,
+    /// What a person must look at, each reason once and in words that no other one has: they are how staff's word is
+    /// kept that one is settled.
+    pub reasons: BTreeSet<String>,
     /// How far each session is by its events.
     pub sessions: BTreeMap<String, CheckoutState>,
     /// How far each of our refunds is, and its id at the gateway.
@@ -76,6 +77,40 @@ pub struct Payment {
     pub paid_at: Timestamp,
     /// Whether it was given back because of what it is (late, or one too many); that is done once.
     pub returned: bool,
+}
+
+impl OrderFacts {
+    /// What a person must look at, in one text, but for the reasons in `seen`, which staff have settled. Nothing where
+    /// nothing is left.
+    ///
+    /// Events that do not agree come last and are counted: there may be any number of them, and they must not crowd out
+    /// a dispute.
+    pub fn attention(&self, seen: &[String]) -> Option<String> {
+        let seen: BTreeSet<&str> = seen.iter().map(String::as_str).collect();
+        let unseen = |reason: &String| !seen.contains(reason.as_str());
+        let mismatches: BTreeMap<String, &str> = self
+            .mismatches
+            .iter()
+            .map(|(event, what)| (disagreement(event, what), *what))
+            .collect();
+        let mut left: Vec<String> = self
+            .reasons
+            .iter()
+            .filter(|reason| !mismatches.contains_key(*reason) && unseen(reason))
+            .cloned()
+            .collect();
+        let disagreeing = mismatches.iter().filter(|(reason, _)| unseen(reason));
+        let what: Vec<&str> = disagreeing.map(|(_, what)| *what).collect();
+        if !what.is_empty() {
+            let count = what.len();
+            let what: BTreeSet<&str> = what.into_iter().collect();
+            let what = what.into_iter().collect::<Vec<_>>().join(", ");
+            left.push(format!(
+                "events that do not agree with the order: {count} ({what})"
+            ));
+        }
+        joined(&left)
+    }
 }
 
 impl Payment {
@@ -297,11 +332,14 @@ impl Fold<'_> {
 
     fn sum_up(self) -> OrderFacts {
         let returned = self.returned();
-        let mut attention: BTreeSet<String> = BTreeSet::new();
+        let mut reasons: BTreeSet<String> = BTreeSet::new();
+        for (event, what) in &self.mismatches {
+            reasons.insert(disagreement(event, what));
+        }
         for (id, dispute) in &self.disputes {
             match dispute.status {
-                DisputeStatus::Open => attention.insert(format!("{id} disputes the payment")),
-                DisputeStatus::Lost => attention.insert(format!(
+                DisputeStatus::Open => reasons.insert(format!("{id} disputes the payment")),
+                DisputeStatus::Lost => reasons.insert(format!(
                     "{id} is lost: the bank has given the money back to the client"
                 )),
                 DisputeStatus::Won => continue,
@@ -337,11 +375,11 @@ impl Fold<'_> {
                     }
                 }
                 None => {
-                    attention.insert(format!("{session_id} is paid without a payment"));
+                    reasons.insert(format!("{session_id} is paid without a payment"));
                 }
             }
             if refunded_minor > captured_minor {
-                attention.insert(format!("{session_id} is refunded beyond its payment"));
+                reasons.insert(format!("{session_id} is refunded beyond its payment"));
             }
             let rows = || {
                 let of_it = session.payment_intent.as_deref();
@@ -371,7 +409,7 @@ impl Fold<'_> {
         let mut refunds = BTreeMap::new();
         for (id, (_, state, gateway_ids)) in self.ours {
             if state == RefundState::Failed {
-                attention.insert(format!("{id} failed"));
+                reasons.insert(format!("{id} failed"));
             }
             refunds.insert(id, (state, gateway_ids.into_iter().next()));
         }
@@ -388,7 +426,7 @@ impl Fold<'_> {
             paid_at: payments.first().map(|payment| payment.paid_at),
             payments,
             disputed_at,
-            attention: joined(attention, &self.mismatches),
+            reasons,
             sessions,
             refunds,
             mismatches: self.mismatches,
@@ -432,23 +470,30 @@ fn sum(amounts: impl Iterator<Item = i64>) -> i64 {
     amounts.fold(0, i64::saturating_add)
 }
 
-/// The reasons in one text. Events that do not agree come last and are counted: there may be any number of them, and
-/// they must not crowd out a dispute.
-fn joined(
-    reasons: BTreeSet<String>,
-    mismatches: &BTreeMap<String, &'static str>,
-) -> Option<String> {
-    let mut reasons: Vec<String> = reasons.into_iter().collect();
-    if !mismatches.is_empty() {
-        let what: BTreeSet<&str> = mismatches.values().copied().collect();
-        let what = what.into_iter().collect::<Vec<_>>().join(", ");
-        let count = mismatches.len();
-        reasons.push(format!(
-            "{count} events do not agree with the order: {what}"
-        ));
+/// How the reason reads that an event does not agree with its order.
+fn disagreement(event: &str, what: &str) -> String {
+    format!("{event} does not agree with the order: {what}")
+}
+
+/// The reasons in one text, cut where it gets too long for a row, which then says how many are left out.
+fn joined(reasons: &[String]) -> Option<String> {
+    let whole = reasons.join("; ");
+    if whole.chars().count() <= LONGEST_ATTENTION {
+        return (!whole.is_empty()).then_some(whole);
     }
-    let text = reasons.join("; ");
-    (!text.is_empty()).then(|| text.chars().take(LONGEST_ATTENTION).collect())
+    let mut text = String::new();
+    for (told, reason) in reasons.iter().enumerate() {
+        let rest = format!("and {} more", reasons.len().saturating_sub(told));
+        // The next one must leave room for the count of those after it, which has no more digits.
+        let length = [&text, reason, &rest].map(|part| part.chars().count());
+        if length.into_iter().sum::<usize>() + 2 > LONGEST_ATTENTION {
+            text.push_str(&rest);
+            break;
+        }
+        text.push_str(reason);
+        text.push_str("; ");
+    }
+    Some(text)
 }
 
 #[cfg(test)]

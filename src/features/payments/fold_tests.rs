@@ -145,10 +145,54 @@ fn a_won_dispute_holds_nothing_and_a_lost_one_for_good() {
         );
         let facts = fold(&terms(), &events, &[]);
         assert_eq!(facts.disputed_at.is_some(), held, "{statuses:?}");
-        let attention = facts.attention.unwrap_or_default();
+        let attention = facts.attention(&[]).unwrap_or_default();
         assert_eq!(attention.is_empty(), said.is_none());
         assert!(attention.contains(said.unwrap_or_default()), "{attention}");
     }
+}
+
+#[test]
+fn what_staff_have_settled_comes_up_no_more_and_what_is_new_does() {
+    let wrong = |second| WebhookEvent {
+        livemode: true,
+        ..paid(second, "a")
+    };
+    let events = [paid(1, "a"), dispute(2, DisputeStatus::Open), wrong(3)];
+    let facts = fold(&terms(), &events, &[]);
+    let text = facts.attention(&[]).unwrap();
+    assert_eq!(
+        text,
+        "dp_1 disputes the payment; events that do not agree with the order: 1 (livemode)"
+    );
+    let seen: Vec<String> = facts.reasons.iter().cloned().collect();
+    assert_eq!(facts.attention(&seen), None);
+    let more = [events.to_vec(), vec![wrong(4), charge(5, "a", 1000)]].concat();
+    let facts = fold(&terms(), &more, &[]);
+    assert_eq!(
+        facts.attention(&seen).unwrap(),
+        "events that do not agree with the order: 1 (livemode)"
+    );
+}
+
+#[test]
+fn the_text_of_many_reasons_says_how_many_are_left_out() {
+    let reasons = |count: usize| {
+        let reasons =
+            (100..100 + count).map(|number| format!("{number} is a reason of 28 letters"));
+        joined(&reasons.collect::<Vec<_>>()).unwrap()
+    };
+    assert_eq!(joined(&[]), None);
+    assert!(!reasons(15).contains("more"));
+    for count in [16, 20, 200] {
+        let text = reasons(count);
+        assert!(text.chars().count() <= LONGEST_ATTENTION, "{text}");
+        let told = text.matches("reason").count();
+        assert!(
+            told > 10 && text.ends_with(&format!("and {} more", count - told)),
+            "{text}"
+        );
+    }
+    assert_eq!(joined(&["x".repeat(501)]).unwrap(), "and 1 more");
 }
 
 /// Every order of five events, each of them repeated, for several histories.
@@ -378,7 +422,7 @@ fn what_does_not_agree_pays_nothing_and_is_flagged() {
         let facts = fold(&terms(), &[event], &[]);
         assert_eq!(facts.mismatches.get("evt_1"), Some(&what));
         assert_eq!((facts.state, facts.captured_minor), (None, 0), "{what}");
-        assert!(facts.attention.unwrap().contains(what));
+        assert!(facts.attention(&[]).unwrap().contains(what));
     }
 }
 
@@ -408,7 +452,7 @@ fn refunded_is_the_larger_of_ours_and_the_charge_less_what_failed() {
     assert_eq!(reopened.refunded_minor, 0);
     assert_eq!(reopened.state, Some(OrderState::Paid));
     assert_eq!(reopened.refunds[&REFUND].0, RefundState::Failed);
-    assert!(reopened.attention.unwrap().contains("failed"));
+    assert!(reopened.attention(&[]).unwrap().contains("failed"));
     // Declined at once: it never was part of the charge's amount, so nothing is taken away from it.
     let declined = our_refund(2000, RefundState::Failed);
     let other = facts(&[charge(2, "a", 1000)], &[declined]);
@@ -421,7 +465,7 @@ fn refunded_is_the_larger_of_ours_and_the_charge_less_what_failed() {
         (too_much.refunded_minor, too_much.state),
         (5000, Some(OrderState::Refunded))
     );
-    assert!(too_much.attention.is_some());
+    assert!(too_much.attention(&[]).is_some());
 }
 
 proptest! {

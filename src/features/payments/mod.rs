@@ -7,6 +7,7 @@
 //! an intent row is committed, then the call is made, then its result is written; [`jobs`] finish what a crash left
 //! (rule 11). Locks: a payment's events, then user → provider → booking → order.
 
+pub mod attention;
 pub mod bookings;
 pub mod checkouts;
 pub mod fold;

@@ -65,12 +65,14 @@ pub struct Order {
     pub disputed_at: Option<Instant>,
     /// What a person must look at.
     pub needs_attention: Option<String>,
-    /// Counts the kept events, refunds and closings.
+    /// Counts the kept events, refunds, closings and settlings.
     pub version: i32,
     /// When it was made.
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+    /// The reasons to look at it that staff have settled (`fold::OrderFacts::reasons`); only ever added to.
+    pub attention_seen: Vec<String>,
 }
 
 /// A line of an order.
@@ -273,6 +275,7 @@ pub async fn save(conn: &mut AsyncPgConnection, order: &Order) -> QueryResult<()
             orders::needs_attention.eq(order.needs_attention.as_deref()),
             orders::version.eq(order.version),
             orders::updated_at.eq(order.updated_at),
+            orders::attention_seen.eq(&order.attention_seen),
         ))
         .execute(conn)
         .await?;

@@ -149,6 +149,7 @@ fn from_booking(app: &App, payable: Payable, now: Timestamp) -> (Order, OrderLin
         version: 1,
         created_at: Instant(now),
         updated_at: Instant(now),
+        attention_seen: Vec::new(),
     };
     let line = OrderLine {
         id: OrderLineId(app.entropy.uuid_v7(now)),

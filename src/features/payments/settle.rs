@@ -113,7 +113,7 @@ async fn write_order(
     order.refunded_minor = facts.refunded_minor;
     order.paid_at = facts.paid_at.map(Instant);
     order.disputed_at = facts.disputed_at.map(Instant);
-    order.needs_attention.clone_from(&facts.attention);
+    order.needs_attention = facts.attention(&order.attention_seen);
     let changed = before != *order;
     if !changed && grown == 0 {
         return Ok(());

@@ -44,6 +44,15 @@ pub struct BookingNoShowInput {
     pub reason: Option<String>,
 }
 
+/// How what needed a person was settled.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct BookingAttentionClearInput {
+    /// For staff alone, in the audit trail; at most 2 000 characters.
+    pub note: Option<String>,
+    /// Refuse with `CONFLICT` unless the booking has this version.
+    pub expected_version: Option<i32>,
+}
+
 /// Another time.
 #[derive(Clone, Copy, Debug, InputObject)]
 pub struct BookingRescheduleInput {

@@ -4,8 +4,8 @@ use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::{
     inputs::{
-        BookingCancelInput, BookingCreateInput, BookingNoShowInput, BookingRejectInput,
-        BookingRescheduleAnswerInput, BookingRescheduleInput,
+        BookingAttentionClearInput, BookingCancelInput, BookingCreateInput, BookingNoShowInput,
+        BookingRejectInput, BookingRescheduleAnswerInput, BookingRescheduleInput,
     },
     types::{Booking, BookingCancelQuote},
 };
@@ -72,6 +72,14 @@ payload! {
 payload! {
     /// What `bookingRescheduleAnswer` did.
     BookingRescheduleAnswerPayload {
+        /// The booking as it is now.
+        booking: Booking
+    }
+}
+
+payload! {
+    /// What `bookingAttentionClear` did.
+    BookingAttentionClearPayload {
         /// The booking as it is now.
         booking: Booking
     }
@@ -218,6 +226,26 @@ impl BookingMutations {
             service::no_show(app, viewer, id, reason.as_deref(), expected_version)
         });
         BookingNoShowPayload::of(done.await.map(Booking::from_row))
+    }
+
+    /// Takes a booking off the list of those that need a person, once it is settled: for contrary claims with a refund or
+    /// without one. It stays contested, and neither side may claim again. Codes: `INVALID_INPUT`, `NOT_FOUND`,
+    /// `NOT_ALLOWED` (you are one of its sides), `CONFLICT`, `INVALID_STATE` (nothing needs a person).
+    async fn booking_attention_clear(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The booking (`bkg_…`).")] id: ID,
+        #[graphql(desc = "How it was settled.")] input: Option<BookingAttentionClearInput>,
+    ) -> Result<BookingAttentionClearPayload> {
+        let (app, viewer, id) = (ctx.app(), ctx.viewer(), args::maybe_id(&id));
+        let BookingAttentionClearInput {
+            note,
+            expected_version,
+        } = input.unwrap_or_default();
+        let done = retry_conflict(|| {
+            service::clear_attention(app, viewer, id, note.as_deref(), expected_version)
+        });
+        BookingAttentionClearPayload::of(done.await.map(Booking::from_row))
     }
 
     /// Proposes another time for a confirmed booking, which is held until the other side answers within 24 h and 1 h

@@ -95,6 +95,8 @@ pub enum BookingAction {
     RescheduleExpire,
     /// A side's account was closed.
     Suspend,
+    /// Staff have looked at it (`bookingAttentionClear`).
+    Settle,
 }
 
 /// How far a proposal of another time is.
@@ -247,7 +249,7 @@ impl Booking {
         self.0.completed_at.map(|at| DateTime(*at))
     }
 
-    /// Why staff should look at it; for staff with `bookings:read`, null for others.
+    /// Why staff should look at it, until `bookingAttentionClear` says that it is settled; for staff with `bookings:read`, null for others.
     async fn needs_attention(&self, ctx: &Context<'_>) -> Option<&str> {
         let why = self.0.needs_attention.as_deref();
         why.filter(|_| ctx.viewer().may("bookings:read"))

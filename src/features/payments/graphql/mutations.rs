@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::{
-    inputs::{CheckoutCreateInput, RefundCreateInput},
+    inputs::{CheckoutCreateInput, OrderAttentionClearInput, RefundCreateInput},
     types::{Checkout, Order, Refund},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     error::Result,
     features::payments::{
-        checkouts,
+        attention, checkouts,
         refunds::{self, Wish},
         service,
     },
@@ -44,6 +44,14 @@ payload! {
     RefundCreatePayload {
         /// The refund, on its way.
         refund: Refund
+    }
+}
+
+payload! {
+    /// What `orderAttentionClear` did.
+    OrderAttentionClearPayload {
+        /// The order as it is now.
+        order: Order
     }
 }
 
@@ -145,5 +153,24 @@ impl PaymentMutations {
             Err(error) => Err(error),
         };
         RefundCreatePayload::of(made)
+    }
+
+    /// Takes an order off the list of those that need a person, once what `needsAttention` says is settled, with a refund
+    /// or without one. What is settled stays so whatever else the payment service tells; a new reason lists the order
+    /// again. Codes: `INVALID_INPUT`, `NOT_FOUND`, `CONFLICT`, `INVALID_STATE` (nothing needs a person).
+    async fn order_attention_clear(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The order (`ord_…`).")] id: ID,
+        #[graphql(desc = "How it was settled.")] input: Option<OrderAttentionClearInput>,
+    ) -> Result<OrderAttentionClearPayload> {
+        let (app, viewer, id) = (ctx.app(), ctx.viewer(), args::maybe_id::<OrderId>(&id));
+        let OrderAttentionClearInput {
+            note,
+            expected_version,
+        } = input.unwrap_or_default();
+        let done =
+            retry_conflict(|| attention::clear(app, viewer, id, note.as_deref(), expected_version));
+        OrderAttentionClearPayload::of(done.await.map(|row| Order(Arc::new(row))))
     }
 }

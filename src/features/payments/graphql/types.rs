@@ -135,6 +135,11 @@ impl Order {
         self.0.state.into()
     }
 
+    /// Counts the changes; pass it as `expectedVersion`.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
     /// What is paid for.
     async fn booking(&self, ctx: &Context<'_>) -> Result<Booking> {
         // Whoever sees an order sees its booking.
@@ -211,7 +216,7 @@ impl Order {
         self.0.disputed_at.map(|at| DateTime(*at))
     }
 
-    /// What a person must look at, in English; null where nothing, and for everyone but staff with `orders:read`.
+    /// What a person must look at, in English, until `orderAttentionClear` says that it is settled; null where nothing, and for everyone but staff with `orders:read`.
     async fn needs_attention(&self, ctx: &Context<'_>) -> Option<&str> {
         is_staff(ctx.viewer())
             .then_some(self.0.needs_attention.as_deref())

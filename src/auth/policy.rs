@@ -56,6 +56,10 @@ pub const QUERIES: &[(&str, Audience)] = &[
     ("reviews", Everyone),
     ("boundaryPolicy", Everyone),
     ("reports", Permission("reports:read")),
+    ("roles", Permission("roles:read")),
+    ("role", Permission("roles:read")),
+    ("permissions", Permission("permissions:read")),
+    ("permission", Permission("permissions:read")),
 ];
 
 /// Every field of `Mutation`.
@@ -102,6 +106,13 @@ pub const MUTATIONS: &[(&str, Audience)] = &[
     ("boundaryPolicyPublish", Permission("boundary:publish")),
     ("reportCreate", SignedIn),
     ("reportResolve", Permission("reports:resolve")),
+    ("permissionCreate", Permission("permissions:write")),
+    ("permissionDelete", Permission("permissions:write")),
+    ("roleCreate", Permission("roles:write")),
+    ("roleUpdate", Permission("roles:write")),
+    ("roleDelete", Permission("roles:write")),
+    ("rolePermissionsSet", Permission("roles:write")),
+    ("userRolesSet", Permission("roles:grant")),
     ("userBlock", SignedIn),
     ("userUnblock", SignedIn),
 ];

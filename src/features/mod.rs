@@ -13,4 +13,5 @@ pub mod payments;
 pub mod providers;
 pub mod reports;
 pub mod reviews;
+pub mod roles;
 pub mod users;

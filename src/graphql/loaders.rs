@@ -43,6 +43,7 @@ use crate::{
             loaders::{ReviewById, ReviewOfBooking, ReviewPage, ReviewsKey, ReviewsOfProvider},
             model::Review,
         },
+        roles::loaders::RoleLoaders,
         users::{loaders::UserById, model::User},
     },
 };
@@ -55,6 +56,8 @@ pub struct Loaders {
     pub sessions: Loader<SessionId, MaybeRow<Session>, SessionById>,
     /// Orders and what hangs on them.
     pub payments: PaymentLoaders,
+    /// Roles and permissions.
+    pub access: RoleLoaders,
     /// Reviews by id.
     pub reviews: Loader<ReviewId, MaybeRow<Review>, ReviewById>,
     /// The review of a booking.
@@ -114,6 +117,7 @@ impl Loaders {
             users: Loader::new(UserById(db.clone())),
             sessions: Loader::new(SessionById(db.clone())),
             payments: PaymentLoaders::new(db),
+            access: RoleLoaders::new(db),
             reviews: Loader::new(ReviewById(db.clone())),
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),
             reviews_of_provider: Loader::new(ReviewsOfProvider(db.clone())),

@@ -22,6 +22,7 @@ use crate::{
         blocks::graphql as blocks, bookings::graphql as bookings, boundary::graphql as boundary,
         catalog::graphql as catalog, media::graphql as media, payments::graphql as payments,
         providers::graphql as providers, reports::graphql as reports, reviews::graphql as reviews,
+        roles::graphql as roles,
     },
 };
 use guard::Guarded;
@@ -38,6 +39,7 @@ pub struct Query(
     catalog::CatalogQueries,
     providers::ProviderQueries,
     bookings::BookingQueries,
+    roles::RoleQueries,
 );
 
 /// What can be done. Each field is one business action in one transaction.
@@ -54,6 +56,7 @@ pub struct Mutation(
     media::MediaMutations,
     availabilities::AvailabilityMutations,
     bookings::BookingMutations,
+    roles::RoleMutations,
 );
 
 /// The executable schema.

@@ -7,8 +7,8 @@ use super::args;
 use crate::{
     db::ids::{
         AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId, CheckoutId,
-        CityId, MediaId, OrderId, ProviderId, ProviderMediaId, ProviderServiceId, RefundId,
-        ReportId, ReviewId, ServiceId, SessionId, TypedId, UserId,
+        CityId, MediaId, OrderId, PermissionId, ProviderId, ProviderMediaId, ProviderServiceId,
+        RefundId, ReportId, ReviewId, RoleId, ServiceId, SessionId, TypedId, UserId,
     },
     error::Result,
     features::{
@@ -21,6 +21,7 @@ use crate::{
         providers::graphql::{Provider, ProviderService},
         reports::graphql::Report,
         reviews::graphql::Review,
+        roles::graphql::{Permission, Role},
         users::graphql::User,
     },
 };
@@ -69,6 +70,10 @@ pub enum Node {
     BookingProposal(BookingProposal),
     /// An entry of a booking's history.
     BookingEvent(BookingEvent),
+    /// A role; for staff.
+    Role(Role),
+    /// A permission; for staff.
+    Permission(Permission),
 }
 
 /// What the `by_id` of the type with the id's prefix answers.
@@ -105,6 +110,8 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         BookingId => Booking,
         BookingProposalId => BookingProposal,
         BookingEventId => BookingEvent,
+        RoleId => Role,
+        PermissionId => Permission,
     })
 }
 

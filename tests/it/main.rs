@@ -39,6 +39,7 @@ mod providers;
 mod providers_search;
 mod reports;
 mod reviews;
+mod roles;
 mod sandbox_page;
 mod schema_graphql;
 mod schema_rs;

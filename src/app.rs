@@ -11,6 +11,7 @@ use crate::{
     db::{Db, PoolOptions},
     entropy::Entropy,
     error::{Error, Result},
+    features::audit::service::RecentRefusals,
     integrations::{
         media::MediaStore,
         payments::{
@@ -48,6 +49,8 @@ pub struct App {
     pub webhook_signature: Arc<StripeSignature>,
     /// Uploaded files.
     pub media: MediaStore,
+    /// Refusals that the audit trail has already.
+    pub refusals: RecentRefusals,
 }
 
 impl App {
@@ -95,6 +98,7 @@ impl App {
             sandbox,
             webhook_signature: Arc::new(webhook_signature),
             media,
+            refusals: RecentRefusals::new(),
         })
     }
 

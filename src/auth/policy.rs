@@ -56,6 +56,7 @@ pub const QUERIES: &[(&str, Audience)] = &[
     ("reviews", Everyone),
     ("boundaryPolicy", Everyone),
     ("reports", Permission("reports:read")),
+    ("auditEvents", Permission("audit:read")),
     ("roles", Permission("roles:read")),
     ("role", Permission("roles:read")),
     ("permissions", Permission("permissions:read")),
@@ -119,13 +120,15 @@ pub const MUTATIONS: &[(&str, Audience)] = &[
 
 /// The audience of a root field; nothing for one that is not in the table, which nobody may use.
 pub fn audience(root: &str, field: &str) -> Option<Audience> {
+    entry(root, field).map(|(_, audience)| audience)
+}
+
+/// The field's name and audience, as in the table.
+pub fn entry(root: &str, field: &str) -> Option<(&'static str, Audience)> {
     let table = match root {
         "Query" => QUERIES,
         "Mutation" => MUTATIONS,
         _ => return None,
     };
-    table
-        .iter()
-        .find(|(name, _)| *name == field)
-        .map(|(_, audience)| *audience)
+    table.iter().find(|(name, _)| *name == field).copied()
 }

@@ -38,6 +38,17 @@ fn decode(prefix: &str, text: &str) -> Result<Uuid, BadId> {
     Ok(id.uuid())
 }
 
+/// The typed id of a prefix and a UUID that were stored apart; nothing for what is no prefix.
+pub fn typed(prefix: &str, uuid: Uuid) -> Option<String> {
+    encode(prefix, uuid).ok()
+}
+
+/// The prefix and the UUID of a typed id of any type.
+pub fn any(text: &str) -> Option<(&str, Uuid)> {
+    let (prefix, _) = text.split_once('_')?;
+    Some((prefix, decode(prefix, text).ok()?))
+}
+
 /// What every typed id can do, for code that is generic over them.
 pub trait TypedId: Copy + fmt::Display + FromStr<Err = BadId> + Send + Sync + 'static {
     /// The part before the underscore.

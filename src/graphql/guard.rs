@@ -10,7 +10,11 @@ use async_graphql::{
 };
 
 use super::context::ContextExt;
-use crate::{auth::policy, error::Error};
+use crate::{
+    auth::policy::{self, Audience},
+    error::Error,
+    features::audit::service as audit,
+};
 
 /// A root whose fields are refused to who is not in their audience, before their resolver runs; also ends each
 /// field's description with its audience. A field without one is refused to everyone.
@@ -54,9 +58,12 @@ impl<T: ContainerType> ContainerType for Guarded<T> {
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
         let field = ctx.item.node.name.node.as_str();
         if field != "__typename" {
-            let admitted = policy::audience(&T::type_name(), field)
-                .is_some_and(|audience| audience.admits(ctx.viewer()));
+            let entry = policy::entry(&T::type_name(), field);
+            let admitted = entry.is_some_and(|(_, audience)| audience.admits(ctx.viewer()));
             if !admitted {
+                if let Some((name, Audience::Permission(_))) = entry {
+                    audit::forbidden(ctx.app(), ctx.viewer(), name).await;
+                }
                 let error = async_graphql::Error::from(Error::Forbidden);
                 return Err(ctx.set_error_path(error.into_server_error(ctx.item.pos)));
             }

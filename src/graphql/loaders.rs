@@ -5,13 +5,14 @@ use crate::{
     db::{
         batch::{Loader, MaybeRow, Rows},
         ids::{
-            AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId, CityId,
-            MediaId, ProviderId, ProviderMediaId, ProviderServiceId, ReportId, ReviewId, ServiceId,
-            SessionId, UserId,
+            AuditEventId, AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId,
+            CityId, MediaId, ProviderId, ProviderMediaId, ProviderServiceId, ReportId, ReviewId,
+            ServiceId, SessionId, UserId,
         },
     },
     features::{
         accounts::{loaders::SessionById, model::Session},
+        audit::{loaders::AuditEventById, model::AuditEvent},
         availabilities::{
             loaders::{SlotsByProvider, WindowById, WindowsByProvider, WindowsOf},
             model::Availability,
@@ -56,6 +57,8 @@ pub struct Loaders {
     pub sessions: Loader<SessionId, MaybeRow<Session>, SessionById>,
     /// Orders and what hangs on them.
     pub payments: PaymentLoaders,
+    /// Entries of the audit trail by id: the reader checks who may see them.
+    pub audit_events: Loader<AuditEventId, MaybeRow<AuditEvent>, AuditEventById>,
     /// Roles and permissions.
     pub access: RoleLoaders,
     /// Reviews by id.
@@ -117,6 +120,7 @@ impl Loaders {
             users: Loader::new(UserById(db.clone())),
             sessions: Loader::new(SessionById(db.clone())),
             payments: PaymentLoaders::new(db),
+            audit_events: Loader::new(AuditEventById(db.clone())),
             access: RoleLoaders::new(db),
             reviews: Loader::new(ReviewById(db.clone())),
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),

@@ -18,11 +18,11 @@ use async_graphql::{EmptySubscription, MergedObject, Schema as AsyncSchema};
 use crate::{
     config::Config,
     features::{
-        accounts::graphql as accounts, availabilities::graphql as availabilities,
-        blocks::graphql as blocks, bookings::graphql as bookings, boundary::graphql as boundary,
-        catalog::graphql as catalog, media::graphql as media, payments::graphql as payments,
-        providers::graphql as providers, reports::graphql as reports, reviews::graphql as reviews,
-        roles::graphql as roles,
+        accounts::graphql as accounts, audit::graphql as audit,
+        availabilities::graphql as availabilities, blocks::graphql as blocks,
+        bookings::graphql as bookings, boundary::graphql as boundary, catalog::graphql as catalog,
+        media::graphql as media, payments::graphql as payments, providers::graphql as providers,
+        reports::graphql as reports, reviews::graphql as reviews, roles::graphql as roles,
     },
 };
 use guard::Guarded;
@@ -40,6 +40,7 @@ pub struct Query(
     providers::ProviderQueries,
     bookings::BookingQueries,
     roles::RoleQueries,
+    audit::AuditQueries,
 );
 
 /// What can be done. Each field is one business action in one transaction.

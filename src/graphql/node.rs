@@ -6,13 +6,15 @@ use futures_util::future::try_join_all;
 use super::args;
 use crate::{
     db::ids::{
-        AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId, CheckoutId,
-        CityId, MediaId, OrderId, PermissionId, ProviderId, ProviderMediaId, ProviderServiceId,
-        RefundId, ReportId, ReviewId, RoleId, ServiceId, SessionId, TypedId, UserId,
+        AuditEventId, AvailabilityId, BookingEventId, BookingId, BookingProposalId, CategoryId,
+        CheckoutId, CityId, MediaId, OrderId, PermissionId, ProviderId, ProviderMediaId,
+        ProviderServiceId, RefundId, ReportId, ReviewId, RoleId, ServiceId, SessionId, TypedId,
+        UserId,
     },
     error::Result,
     features::{
         accounts::graphql::Session,
+        audit::graphql::AuditEvent,
         availabilities::graphql::Availability,
         bookings::graphql::{Booking, BookingEvent, BookingProposal},
         catalog::graphql::{Category, City, Service},
@@ -74,6 +76,8 @@ pub enum Node {
     Role(Role),
     /// A permission; for staff.
     Permission(Permission),
+    /// An entry of the audit trail; for staff.
+    AuditEvent(AuditEvent),
 }
 
 /// What the `by_id` of the type with the id's prefix answers.
@@ -112,6 +116,7 @@ async fn load(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         BookingEventId => BookingEvent,
         RoleId => Role,
         PermissionId => Permission,
+        AuditEventId => AuditEvent,
     })
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Rows are written in the transaction of what they tell, and the database refuses to change or delete them.
 
+pub mod graphql;
+pub mod loaders;
 pub mod model;
+pub mod service;
 
 use serde_json::Value;
 use uuid::Uuid;

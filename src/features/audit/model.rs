@@ -1,17 +1,23 @@
 //! Rows of `audit_events`.
 
-use diesel::prelude::*;
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    sql_types::{Timestamptz, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    cursor::{Page, Slice},
     db::{
         Instant,
         ids::{AuditEventId, UserId},
+        keyset::Counted,
         schema::audit_events,
     },
-    text_enum,
+    keyset, text_enum,
 };
 
 text_enum! {
@@ -73,4 +79,118 @@ pub async fn insert(conn: &mut AsyncPgConnection, event: &AuditEvent) -> QueryRe
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// The action whose actor is the reporter, whom staff without `reports:read` never learn (rule 19).
+pub const REPORT_CREATE: &str = "report.create";
+
+/// Which entries.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By this person.
+    pub actor: Option<UserId>,
+    /// On this object: the prefix of its typed id, and the id.
+    pub target: Option<(String, Uuid)>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// That ended so.
+    pub outcome: Option<Outcome>,
+    /// From this address.
+    pub ip_address: Option<String>,
+    /// Not before this.
+    pub from: Option<Instant>,
+    /// Before this.
+    pub to: Option<Instant>,
+    /// Not of reporters.
+    pub without_reporters: bool,
+}
+
+/// The name of the order of [`page`].
+pub const NEWEST: &str = "auditEvent.newest";
+
+/// The values of a cursor of [`NEWEST`]: when, and which.
+pub type EventKey = (Instant, AuditEventId);
+
+/// A page's statement.
+pub type EventsQuery = audit_events::BoxedQuery<
+    'static,
+    Pg,
+    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<AuditEvent, Pg>>,
+>;
+
+fn matching(filter: &Filter) -> audit_events::BoxedQuery<'static, Pg> {
+    let Filter {
+        actor,
+        target,
+        action,
+        outcome,
+        ip_address,
+        from,
+        to,
+        without_reporters,
+    } = filter.clone();
+    let mut query = audit_events::table.into_boxed();
+    if let Some(actor) = actor {
+        query = query.filter(audit_events::actor_id.eq(actor));
+    }
+    if let Some((kind, id)) = target {
+        query = query
+            .filter(audit_events::target_kind.eq(kind))
+            .filter(audit_events::target_id.eq(id));
+    }
+    if let Some(action) = action {
+        query = query.filter(audit_events::action.eq(action));
+    }
+    if let Some(outcome) = outcome {
+        query = query.filter(audit_events::outcome.eq(outcome));
+    }
+    if let Some(ip_address) = ip_address {
+        query = query.filter(audit_events::ip_address.eq(ip_address));
+    }
+    if let Some(from) = from {
+        query = query.filter(audit_events::created_at.ge(from));
+    }
+    if let Some(to) = to {
+        query = query.filter(audit_events::created_at.lt(to));
+    }
+    if without_reporters {
+        query = query.filter(audit_events::action.ne(REPORT_CREATE));
+    }
+    query
+}
+
+/// The statement of [`page`].
+pub fn page_query(filter: &Filter, page: &Page<EventKey>) -> EventsQuery {
+    let query = matching(filter).select(AuditEvent::as_select());
+    keyset!(query, page, true, |(at, id)| (
+        audit_events::created_at: Timestamptz = at,
+        audit_events::id: SqlUuid = id,
+    ))
+}
+
+/// A page of entries, the newest first; `count` costs a second statement.
+pub async fn page(
+    conn: &mut AsyncPgConnection,
+    filter: &Filter,
+    page: &Page<EventKey>,
+    count: bool,
+) -> QueryResult<Slice<AuditEvent>> {
+    let slice = page.slice(page_query(filter, page).load(conn).await?);
+    if !count {
+        return Ok(slice);
+    }
+    let counted = Counted(matching(filter).select(audit_events::id));
+    Ok(slice.with_total(counted.get_result(conn).await?))
+}
+
+/// The entries with these ids, in no order.
+pub async fn by_ids(
+    conn: &mut AsyncPgConnection,
+    ids: &[AuditEventId],
+) -> QueryResult<Vec<AuditEvent>> {
+    audit_events::table
+        .filter(audit_events::id.eq_any(ids))
+        .select(AuditEvent::as_select())
+        .load(conn)
+        .await
 }

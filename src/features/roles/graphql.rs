@@ -11,11 +11,11 @@ use super::{
 use crate::{
     cursor::PageArgs,
     db::{
-        ids::{PermissionId, RoleId},
+        ids::{PermissionId, RoleId, TypedId, UserId},
         retry_conflict,
     },
     error::Result,
-    features::users::graphql::User,
+    features::{audit::service::refusal, users::graphql::User},
     graphql::{args, connection::Connection, context::ContextExt},
     patch::Patch,
     payload,
@@ -309,6 +309,8 @@ impl RoleMutations {
             service::delete_permission(app, viewer, args::id(&id, "id")?).await
         })
         .await;
+        let target = args::maybe_id::<PermissionId>(&id).map(|id| (PermissionId::PREFIX, id.0));
+        let deleted = refusal(app, viewer, "permission.delete", target, deleted).await;
         PermissionDeletePayload::of(deleted.map(|row| Permission(Arc::new(row))))
     }
 
@@ -380,6 +382,8 @@ impl RoleMutations {
         let set =
             retry_conflict(|| service::set_permissions(app, viewer, id, &wanted, expected_version))
                 .await;
+        let target = id.map(|id: RoleId| (RoleId::PREFIX, id.0));
+        let set = refusal(app, viewer, "role.permissionsSet", target, set).await;
         RolePermissionsSetPayload::of(set.map(|row| Role(Arc::new(row))))
     }
 
@@ -400,6 +404,8 @@ impl RoleMutations {
         let set =
             retry_conflict(|| service::set_roles(app, viewer, user, &wanted, expected_version))
                 .await;
+        let target = user.map(|id: UserId| (UserId::PREFIX, id.0));
+        let set = refusal(app, viewer, "user.rolesSet", target, set).await;
         UserRolesSetPayload::of(set.map(|row| User(Arc::new(row))))
     }
 }

@@ -1,0 +1,220 @@
+//! The audit trail: what it says, who reads it, and that nobody changes it.
+
+use serde_json::{Value, json};
+
+use super::support::{Client, TestApp};
+
+const EVENT: &str = "id actorKind actor { id displayName } action outcome targetId before after ipAddress requestId createdAt";
+
+async fn events(client: &Client, filter: &str) -> Vec<Value> {
+    let query =
+        format!("{{ auditEvents(filter: {{ {filter} }}) {{ totalCount nodes {{ {EVENT} }} }} }}");
+    let answer = client.query(&query).await;
+    let list = &answer.data()["auditEvents"];
+    let nodes = list["nodes"].as_array().unwrap().clone();
+    assert_eq!(list["totalCount"], nodes.len());
+    nodes
+}
+
+async fn rename(client: &Client, name: &str) {
+    let query = "mutation($name: String!) { meUpdate(input: { displayName: $name }) { me { id } userErrors { code } } }";
+    client
+        .post(query, json!({ "name": name }))
+        .await
+        .payload("meUpdate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_who_did_what_on_what_from_where_before_and_after() {
+    let app = TestApp::start().await;
+    let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    rename(&mia, "Mia M.").await;
+    app.app.clock.advance(jiff::SignedDuration::from_mins(1));
+    rename(&eve, "Eve E.").await;
+
+    let mine = events(&auditor, &format!("actorId: \"{}\"", mia.user_id)).await;
+    let [event] = &mine[..] else {
+        panic!("{mine:?}")
+    };
+    assert_eq!(event["actorKind"], "USER");
+    assert_eq!(
+        event["actor"],
+        json!({ "id": mia.user_id, "displayName": "Mia M." })
+    );
+    assert_eq!(
+        (&event["action"], &event["outcome"]),
+        (&json!("user.update"), &json!("DONE"))
+    );
+    assert_eq!(event["targetId"], json!(mia.user_id));
+    assert_eq!(event["before"]["displayName"], "Mia");
+    assert_eq!(event["after"]["displayName"], "Mia M.");
+    assert_eq!(event["ipAddress"], "127.0.0.1");
+    assert!(!event["requestId"].as_str().unwrap().is_empty());
+    assert_eq!(event["createdAt"], super::support::START);
+
+    let later = events(
+        &auditor,
+        "action: \"user.update\", from: \"2026-11-21T12:00:30Z\"",
+    )
+    .await;
+    assert_eq!(later.len(), 1);
+    assert_eq!(later[0]["actor"]["displayName"], "Eve E.");
+    let earlier = "action: \"user.update\", to: \"2026-11-21T12:00:30Z\", ipAddress: \"127.0.0.1\", outcome: DONE";
+    let earlier = events(&auditor, earlier).await;
+    assert_eq!(earlier, mine);
+    let target = format!("targetId: \"{}\", action: \"user.update\"", eve.user_id);
+    assert_eq!(events(&auditor, &target).await, later);
+    for nothing in [
+        "ipAddress: \"10.0.0.1\"",
+        "outcome: REFUSED",
+        "targetId: \"x\"",
+        "actorId: \"ses_x\"",
+        "action: \"user.updat\"",
+    ] {
+        assert_eq!(
+            events(&auditor, nothing).await,
+            Vec::<Value>::new(),
+            "{nothing}"
+        );
+    }
+    // The newest first, and page by page the same.
+    let query = "query($after: String) { auditEvents(first: 1, after: $after, filter: { action: \"user.update\" })
+        { nodes { id } pageInfo { endCursor hasNextPage } } }";
+    let first = auditor.query(query).await;
+    let first = &first.data()["auditEvents"];
+    assert_eq!(first["nodes"][0]["id"], later[0]["id"]);
+    let after = &first["pageInfo"]["endCursor"];
+    let second = auditor.post(query, json!({ "after": after })).await;
+    assert_eq!(
+        second.data()["auditEvents"]["nodes"][0]["id"],
+        mine[0]["id"]
+    );
+    assert_eq!(
+        second.data()["auditEvents"]["pageInfo"]["hasNextPage"],
+        false
+    );
+
+    let node = format!("{{ node(id: {}) {{ id }} }}", mine[0]["id"]);
+    assert_eq!(
+        auditor.query(&node).await.data()["node"]["id"],
+        mine[0]["id"]
+    );
+    for other in [&mia, &app.anonymous()] {
+        assert_eq!(other.query(&node).await.data()["node"], Value::Null);
+    }
+    for bad in [
+        "from: \"2026-11-21T12:00:00Z\", to: \"2026-11-21T12:00:00Z\"",
+        "action: \"\"",
+    ] {
+        let query = format!("{{ auditEvents(filter: {{ {bad} }}) {{ nodes {{ id }} }} }}");
+        assert_eq!(
+            auditor.query(&query).await.error_code(),
+            "BAD_REQUEST",
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_staffs_fields_is_written_once_a_minute() {
+    let app = TestApp::start().await;
+    let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
+    let mia = app.user("Mia").await;
+    for _ in 0..3 {
+        assert_eq!(
+            mia.query("{ orders { nodes { id } } }").await.error_code(),
+            "FORBIDDEN"
+        );
+        let resolve = "mutation { reportResolve(id: \"x\", input: { decision: DISMISSED, resolution: \"x\" }) { userErrors { code } } }";
+        assert_eq!(mia.query(resolve).await.error_code(), "FORBIDDEN");
+        assert_eq!(
+            app.anonymous()
+                .query("{ orders { nodes { id } } }")
+                .await
+                .error_code(),
+            "FORBIDDEN"
+        );
+    }
+    let refused = events(&auditor, "outcome: REFUSED").await;
+    let told: Vec<_> = refused
+        .iter()
+        .map(|event| {
+            (
+                &event["action"],
+                &event["after"]["field"],
+                &event["actor"]["id"],
+            )
+        })
+        .collect();
+    let (action, who) = (json!("access.refused"), json!(mia.user_id));
+    assert_eq!(
+        told,
+        [
+            (&action, &json!("reportResolve"), &who),
+            (&action, &json!("orders"), &who)
+        ]
+    );
+
+    // What a service refuses staff is there as well.
+    let clerk = app
+        .user_with_permissions("Carl", &["roles:grant", "roles:read"])
+        .await;
+    let roles = clerk.query("{ roles { nodes { id name } } }").await;
+    let admin = roles.data()["roles"]["nodes"][0]["id"].clone();
+    let set = "mutation($id: ID!, $role: ID!) { userRolesSet(userId: $id, input: { roleIds: [$role] }) { userErrors { code } } }";
+    let refused = clerk
+        .post(set, json!({ "id": clerk.user_id, "role": admin }))
+        .await;
+    assert!(
+        refused
+            .user_error_codes("userRolesSet")
+            .contains(&"NOT_ALLOWED".to_owned())
+    );
+    let refused = events(&auditor, "outcome: REFUSED, action: \"user.rolesSet\"").await;
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0]["targetId"], json!(clerk.user_id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reported_is_for_who_may_read_reports() {
+    let app = TestApp::start().await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
+    let half = app.user_with_permissions("Hal", &["audit:read"]).await;
+    let query = format!(
+        "mutation {{ reportCreate(input: {{ target: {{ userId: \"{}\" }}, reason: OTHER, details: \"Rude\" }}) {{ report {{ id }} userErrors {{ code }} }} }}",
+        eve.user_id
+    );
+    mia.query(&query).await.payload("reportCreate");
+    let filter = "action: \"report.create\"";
+    let seen = events(&auditor, filter).await;
+    assert_eq!(seen[0]["actor"]["id"], json!(mia.user_id));
+    let node = format!("{{ node(id: {}) {{ id }} }}", seen[0]["id"]);
+    auditor.query(&node).await.data();
+    assert_eq!(half.query(&node).await.data()["node"], Value::Null);
+    for filter in [filter.to_owned(), format!("actorId: \"{}\"", mia.user_id)] {
+        assert_eq!(
+            events(&half, &filter).await,
+            Vec::<Value>::new(),
+            "{filter}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_it() {
+    use diesel_async::SimpleAsyncConnection;
+    let app = TestApp::start().await;
+    rename(&app.user("Mia").await, "Mia M.").await;
+    let before = app.count("audit_events").await;
+    for statement in [
+        "UPDATE audit_events SET action = 'x'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+    ] {
+        let refused = app.conn().await.batch_execute(statement).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{refused}");
+    }
+    assert_eq!(app.count("audit_events").await, before);
+}

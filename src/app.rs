@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     features::audit::service::RecentRefusals,
     integrations::{
+        mail::{self, Mailer},
         media::MediaStore,
         payments::{
             NoGateway, PaymentGateway,
@@ -39,6 +40,8 @@ pub struct App {
     pub access: Arc<AccessCache>,
     /// Keys of access and refresh tokens.
     pub tokens: Arc<TokenKeys>,
+    /// Sends mail.
+    pub mail: Arc<dyn Mailer>,
     /// Checks Telegram's init data.
     pub telegram: Arc<InitDataVerifier>,
     /// Takes and returns money.
@@ -77,6 +80,7 @@ impl App {
             &config.jwt_audience,
         )
         .map_err(Error::internal)?;
+        let mail = mail::mailer(&config).map_err(Error::internal)?;
         let telegram = InitDataVerifier::new(
             &config.telegram_bot_tokens,
             &config.telegram_bot_ids,
@@ -93,6 +97,7 @@ impl App {
             db,
             access,
             tokens: Arc::new(tokens),
+            mail,
             telegram: Arc::new(telegram),
             payments,
             sandbox,

@@ -135,6 +135,36 @@ pub struct SignInLimits {
     pub refreshes_per_minute: u32,
 }
 
+/// How the way to the mail server is kept from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// TLS after STARTTLS, without which nothing is sent.
+    StartTls,
+    /// TLS from the start.
+    Tls,
+    /// Nothing: for a server on this machine, or in development.
+    None,
+}
+
+/// The mail server.
+#[derive(Debug, Clone)]
+pub struct SmtpSettings {
+    /// Its name or address, which its certificate must carry.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// User and password, where it wants them.
+    pub credentials: Option<(String, SecretString)>,
+    /// How the way there is protected.
+    pub security: SmtpSecurity,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The sender, as `Name <name@example.com>` or the address alone.
+    pub from: String,
+    /// How long sending one mail may take.
+    pub timeout: Duration,
+}
+
 /// Every setting, typed and checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -194,6 +224,10 @@ pub struct Config {
     pub telegram_max_age: Duration,
     /// How often signing in may be tried.
     pub sign_in_limits: SignInLimits,
+    /// The mail server; `None`: mail goes into `mail_dir` in development, and nowhere in production.
+    pub smtp: Option<SmtpSettings>,
+    /// The folder of mail that is not sent.
+    pub mail_dir: PathBuf,
     /// The payment gateway.
     pub payments: Payments,
     /// Stripe's key; made up with the sandbox.
@@ -382,6 +416,10 @@ impl Config {
             Some(_) => PathBuf::from(r.filled("MEDIA_DIR")),
             None => data_dir.join("media"),
         };
+        let mail_dir = match r.set("MAIL_DIR") {
+            Some(_) => PathBuf::from(r.filled("MAIL_DIR")),
+            None => data_dir.join("mail"),
+        };
         let log_level = r.filled("LOG_LEVEL");
         // A bare word that is no level would be taken for a target, and everything else would be silent.
         let bare = log_level.split(',').map(str::trim).find(|part| {
@@ -476,6 +514,8 @@ impl Config {
                 per_init_data: r.number("SIGN_IN_PER_INIT_DATA", 1..=1_000_000),
                 refreshes_per_minute: r.number("REFRESH_PER_MINUTE", 1..=1_000_000),
             },
+            smtp: read_smtp(&mut r, production),
+            mail_dir,
             payments,
             stripe_secret_key: read_stripe_key(&mut r, production, payments, &mut made_up),
             stripe_webhook_secrets: read_webhook_secrets(&mut r, production, &mut made_up),

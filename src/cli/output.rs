@@ -68,5 +68,11 @@ pub(super) fn direct_url(config: &Config) -> Result<String, Failure> {
 /// The application on the configured database, with the system's time and randomness.
 pub(super) fn app(config: Config) -> Result<App, Failure> {
     database_url(&config)?;
-    Ok(App::new(config, Clock::system(), Entropy::system())?)
+    let app = App::new(config, Clock::system(), Entropy::system())?;
+    if !app.mail.is_configured() {
+        tracing::warn!(
+            "SMTP_HOST is not set: no mail is sent, and what needs one answers UNAVAILABLE"
+        );
+    }
+    Ok(app)
 }

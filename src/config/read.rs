@@ -1,6 +1,7 @@
 //! Reads the settings that take more than a number: each with its own defaults and checks.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -8,7 +9,7 @@ use url::Url;
 use super::reader::{Reader, origin};
 use super::{
     CorsOrigins, Limits, MADE_UP_BOT_TOKEN, MADE_UP_JWT_SECRET, MADE_UP_STRIPE_KEY,
-    MADE_UP_WEBHOOK_SECRET, Payments,
+    MADE_UP_WEBHOOK_SECRET, Payments, SmtpSecurity, SmtpSettings,
 };
 
 /// A `Host` without its port; an IPv6 address keeps its brackets.
@@ -308,6 +309,101 @@ pub(super) fn read_webhook_secrets<F: Fn(&str) -> Option<String>>(
         MADE_UP_WEBHOOK_SECRET,
         made_up,
     )
+}
+
+/// The mail server, if one is named.
+pub(super) fn read_smtp<F: Fn(&str) -> Option<String>>(
+    r: &mut Reader<F>,
+    production: bool,
+) -> Option<SmtpSettings> {
+    if r.set("SMTP_HOST").is_none() {
+        // A lonely one of them is a slip, after which mail would silently go nowhere.
+        for name in [
+            "SMTP_PORT",
+            "SMTP_USERNAME",
+            "SMTP_PASSWORD",
+            "SMTP_SECURITY",
+            "SMTP_FROM",
+            "SMTP_CA_FILE",
+        ] {
+            if r.set(name).is_some() {
+                r.problem(name, "is set, but SMTP_HOST is not");
+            }
+        }
+        // Has a default, which is checked all the same.
+        r.millis("SMTP_TIMEOUT_MS", 100..=60_000);
+        return None;
+    }
+    let host = r.filled("SMTP_HOST").trim().to_owned();
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let ip = name.parse::<IpAddr>().ok();
+    if !host.is_empty() && ip.is_none() && url::Host::parse(&host).is_err() {
+        r.problem("SMTP_HOST", "must be a host name or an IP address");
+    }
+    let security = r.choice(
+        "SMTP_SECURITY",
+        &[
+            ("starttls", SmtpSecurity::StartTls),
+            ("tls", SmtpSecurity::Tls),
+            ("none", SmtpSecurity::None),
+        ],
+        SmtpSecurity::StartTls,
+    );
+    let loopback = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
+    if security == SmtpSecurity::None && production && !loopback {
+        r.problem(
+            "SMTP_SECURITY",
+            "must not be none in production, unless SMTP_HOST is this machine",
+        );
+    }
+    let port = match r.set("SMTP_PORT") {
+        Some(_) => r.number("SMTP_PORT", 1..=u16::MAX),
+        None => match security {
+            SmtpSecurity::StartTls => 587,
+            SmtpSecurity::Tls => 465,
+            SmtpSecurity::None => 25,
+        },
+    };
+    let credentials = match (r.set("SMTP_USERNAME"), r.set("SMTP_PASSWORD")) {
+        (Some(user), Some(password)) => {
+            if user.is_empty() {
+                r.problem("SMTP_USERNAME", "is empty");
+            }
+            if password.is_empty() {
+                r.problem("SMTP_PASSWORD", "is empty");
+            }
+            Some((user, SecretString::from(password)))
+        }
+        (Some(_), None) => {
+            r.problem("SMTP_PASSWORD", "is missing beside SMTP_USERNAME");
+            None
+        }
+        (None, Some(_)) => {
+            r.problem("SMTP_USERNAME", "is missing beside SMTP_PASSWORD");
+            None
+        }
+        (None, None) => None,
+    };
+    let from = r.text("SMTP_FROM").trim().to_owned();
+    if r.set("SMTP_FROM").is_none() {
+        r.problem("SMTP_FROM", "is missing beside SMTP_HOST");
+    } else if from.parse::<lettre::message::Mailbox>().is_err() {
+        r.problem(
+            "SMTP_FROM",
+            "must be an e-mail address, or a name and one as in Companion <no-reply@example.com>",
+        );
+    }
+    Some(SmtpSettings {
+        host: name.to_owned(),
+        port,
+        credentials,
+        security,
+        ca_file: r
+            .set("SMTP_CA_FILE")
+            .map(|_| PathBuf::from(r.filled("SMTP_CA_FILE"))),
+        from,
+        timeout: r.millis("SMTP_TIMEOUT_MS", 100..=60_000),
+    })
 }
 
 pub(super) fn read_limits<F: Fn(&str) -> Option<String>>(r: &mut Reader<F>) -> Limits {

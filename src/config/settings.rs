@@ -161,6 +161,37 @@ pub static SETTINGS: &[Setting] = &[
         "Token refreshes an address may try in a minute.",
     ),
     open(
+        "SMTP_HOST",
+        "The mail server; absent: in development mail goes into the log and MAIL_DIR, in production none is sent and what needs it answers UNAVAILABLE.",
+    ),
+    open(
+        "SMTP_PORT",
+        "Its port; absent: 587, with SMTP_SECURITY=tls 465, with none 25.",
+    ),
+    open("SMTP_USERNAME", "The user there; absent: no sign-in."),
+    open("SMTP_PASSWORD", "That user's password."),
+    open(
+        "SMTP_SECURITY",
+        "starttls, tls (from the start) or none (in production only to this machine); absent: starttls.",
+    ),
+    open(
+        "SMTP_FROM",
+        "The sender, such as Companion <no-reply@example.com>; needed with SMTP_HOST.",
+    ),
+    open(
+        "SMTP_CA_FILE",
+        "A PEM file of certificates trusted for the mail server beside the system's.",
+    ),
+    fixed(
+        "SMTP_TIMEOUT_MS",
+        "20000",
+        "How long sending one mail may take, in milliseconds (at most 60000).",
+    ),
+    open(
+        "MAIL_DIR",
+        "The folder of development's mail; absent: mail in DATA_DIR.",
+    ),
+    open(
         "PAYMENTS",
         "sandbox (a local pay page, refused in production) or stripe; absent: sandbox in development, stripe in production.",
     ),

@@ -156,6 +156,7 @@ fn set_but_empty_is_a_value() {
         "DATABASE_URL",
         "METRICS_ADDR",
         "MEDIA_DIR",
+        "MAIL_DIR",
         "JWT_SECRET",
     ] {
         assert_eq!(names(&config(&[(name, "")]).unwrap_err()), [name]);
@@ -301,6 +302,67 @@ fn env_example_is_the_table() {
         settings::env_example(),
         "write settings::env_example() to .env.example"
     );
+}
+
+const SMTP: &[(&str, &str)] = &[
+    ("SMTP_HOST", "smtp.example.com"),
+    ("SMTP_FROM", "Companion <no-reply@example.com>"),
+];
+
+#[test]
+fn the_mail_server_is_read_whole() {
+    assert!(config(&[]).unwrap().smtp.is_none());
+    assert!(production(&[]).unwrap().smtp.is_none());
+    assert_eq!(
+        config(&[]).unwrap().mail_dir,
+        PathBuf::from(".companion/mail")
+    );
+    let smtp = |change: &[(&str, &str)]| {
+        let config = production(&[SMTP, change].concat()).unwrap();
+        config.smtp.unwrap()
+    };
+    let plain = smtp(&[]);
+    assert_eq!((plain.port, plain.security), (587, SmtpSecurity::StartTls));
+    assert_eq!(plain.timeout, Duration::from_secs(20));
+    assert!(plain.credentials.is_none() && plain.ca_file.is_none());
+    assert_eq!(smtp(&[("SMTP_SECURITY", "tls")]).port, 465);
+    assert_eq!(smtp(&[("SMTP_PORT", "2525")]).port, 2525);
+    let signed_in = smtp(&[("SMTP_USERNAME", "u"), ("SMTP_PASSWORD", "p w")]);
+    let (user, password) = signed_in.credentials.clone().unwrap();
+    assert_eq!((user.as_str(), password.expose_secret()), ("u", "p w"));
+    assert!(!format!("{signed_in:?}").contains("p w"));
+    for host in ["localhost", "127.0.0.1", "[::1]"] {
+        let local = smtp(&[("SMTP_HOST", host), ("SMTP_SECURITY", "none")]);
+        assert_eq!((local.port, local.security), (25, SmtpSecurity::None));
+    }
+    let open = [SMTP, &[("SMTP_SECURITY", "none")]].concat();
+    assert_eq!(names(&production(&open).unwrap_err()), ["SMTP_SECURITY"]);
+    assert!(config(&open).unwrap().smtp.is_some());
+}
+
+#[test]
+fn half_a_mail_server_is_refused() {
+    for (name, value) in [
+        ("SMTP_HOST", ""),
+        ("SMTP_HOST", "smtp://x"),
+        ("SMTP_PORT", "0"),
+        ("SMTP_SECURITY", "ssl"),
+        ("SMTP_FROM", "nobody"),
+        ("SMTP_FROM", "a@example.com, b@example.com"),
+        ("SMTP_CA_FILE", ""),
+        ("SMTP_TIMEOUT_MS", "60001"),
+    ] {
+        let problems = config(&[SMTP, &[(name, value)]].concat()).unwrap_err();
+        assert_eq!(names(&problems), [name], "{value:?}");
+    }
+    let lonely = config(&[("SMTP_FROM", "a@example.com"), ("SMTP_PORT", "25")]).unwrap_err();
+    assert_eq!(names(&lonely), ["SMTP_PORT", "SMTP_FROM"]);
+    let user = config(&[SMTP, &[("SMTP_USERNAME", "u")]].concat()).unwrap_err();
+    assert_eq!(names(&user), ["SMTP_PASSWORD"]);
+    let password = config(&[SMTP, &[("SMTP_PASSWORD", "p")]].concat()).unwrap_err();
+    assert_eq!(names(&password), ["SMTP_USERNAME"]);
+    let from = config(&[("SMTP_HOST", "smtp.example.com")]).unwrap_err();
+    assert_eq!(names(&from), ["SMTP_FROM"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ run: hint web ## Build, start a private PostgreSQL with demo data, serve on http
 	@$(CARGO) run --locked -- serve
 
 test: web ## Every test: cargo's, then the page in a browser where Chromium is installed
+	@tests/smtp/python.sh >/dev/null || test "$$SMTP_TEST" != required
 	INSTALL_POSTGRESQL=1 $(CARGO) test --locked
 	COMPANION=$(TARGET)/debug/companion tests/browser/run.sh
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::{
-    auth::{access::AccessCache, tokens::TokenKeys},
+    auth::{access::AccessCache, codes::CodeKeys, passwords::Passwords, tokens::TokenKeys},
     clock::Clock,
     config::{Config, Payments},
     db::{Db, PoolOptions},
@@ -40,6 +40,10 @@ pub struct App {
     pub access: Arc<AccessCache>,
     /// Keys of access and refresh tokens.
     pub tokens: Arc<TokenKeys>,
+    /// Keys of the codes that prove an e-mail address.
+    pub codes: Arc<CodeKeys>,
+    /// Makes and tries hashes of passwords.
+    pub passwords: Passwords,
     /// Sends mail.
     pub mail: Arc<dyn Mailer>,
     /// Checks Telegram's init data.
@@ -80,6 +84,8 @@ impl App {
             &config.jwt_audience,
         )
         .map_err(Error::internal)?;
+        let codes = Arc::new(CodeKeys::new(&config.jwt_secrets));
+        let passwords = Passwords::new(entropy.clone());
         let mail = mail::mailer(&config).map_err(Error::internal)?;
         let telegram = InitDataVerifier::new(
             &config.telegram_bot_tokens,
@@ -97,6 +103,8 @@ impl App {
             db,
             access,
             tokens: Arc::new(tokens),
+            codes,
+            passwords,
             mail,
             telegram: Arc::new(telegram),
             payments,

@@ -1,6 +1,7 @@
 //! Who may do what: tokens, sessions and rights, permissions, and the policy of the roots. No GraphQL here.
 
 pub mod access;
+pub mod codes;
 pub mod passwords;
 pub mod permissions;
 pub mod policy;

@@ -123,6 +123,8 @@ ids! {
     UserId = "usr";
     /// A sign-in and all refresh tokens that descend from it.
     SessionId = "ses";
+    /// A code that proves an e-mail address.
+    EmailCodeId = "ecd";
     /// A role.
     RoleId = "rol";
     /// A permission.

@@ -139,6 +139,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    email_codes (id) {
+        id -> Uuid,
+        email -> Text,
+        purpose -> Text,
+        user_id -> Nullable<Uuid>,
+        language -> Text,
+        code_hash -> Bytea,
+        registration -> Nullable<Jsonb>,
+        attempts -> Int4,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    email_sends (address) {
+        address -> Text,
+        sent_at -> Array<Timestamptz>,
+        last_sent_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     held_times (id) {
         id -> Uuid,
         booking_id -> Uuid,
@@ -447,6 +470,9 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        email -> Nullable<Text>,
+        email_verified_at -> Nullable<Timestamptz>,
+        password_hash -> Nullable<Text>,
     }
 }
 
@@ -461,6 +487,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     categories,
     checkouts,
     cities,
+    email_codes,
+    email_sends,
     held_times,
     idempotency_keys,
     jobs,

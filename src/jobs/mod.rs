@@ -23,8 +23,7 @@ use crate::{
     },
     error::{Error, Result},
     features::{
-        accounts::sweep as sessions, bookings::service as bookings, media::sweep as media,
-        payments::jobs as payments,
+        accounts, bookings::service as bookings, media::sweep as media, payments::jobs as payments,
     },
     text_enum,
 };
@@ -54,6 +53,10 @@ text_enum! {
         SweepPayments = "SWEEP_PAYMENTS",
         /// Removes sessions and refresh tokens that ended long ago.
         SweepSessions = "SWEEP_SESSIONS",
+        /// Sends a mail.
+        SendMail = "SEND_MAIL",
+        /// Forgets codes by e-mail that count no longer.
+        ForgetEmailCodes = "FORGET_EMAIL_CODES",
     }
 }
 
@@ -70,6 +73,8 @@ impl Kind {
             Self::SweepPayments => Some(Duration::from_secs(60)),
             Self::SweepSessions => Some(Duration::from_secs(3600)),
             Self::CreateRefund | Self::FinishCheckout => None,
+            Self::SendMail => None,
+            Self::ForgetEmailCodes => Some(Duration::from_secs(3600)),
         }
     }
 }
@@ -95,7 +100,9 @@ async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
         Kind::CreateRefund => payments::create_refund(app, payload).await,
         Kind::FinishCheckout => payments::finish_checkout(app, payload).await,
         Kind::SweepPayments => payments::sweep(app).await,
-        Kind::SweepSessions => sessions::sweep(app).await,
+        Kind::SweepSessions => accounts::sweep::sweep(app).await,
+        Kind::SendMail => accounts::mail::send(app, payload).await,
+        Kind::ForgetEmailCodes => accounts::codes::forget_old(app).await,
     }
 }
 

@@ -42,6 +42,7 @@ fn diesel_type(udt_name: &str) -> &'static str {
         "timestamptz" => "Timestamptz",
         "tstzrange" => "Tstzrange",
         "uuid" => "Uuid",
+        "_timestamptz" => "Array<Timestamptz>",
         other => panic!("teach this test the type {other}"),
     }
 }

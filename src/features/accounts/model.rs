@@ -1,4 +1,6 @@
-//! Rows of `sessions` and `refresh_tokens`.
+//! Rows of `sessions` and `refresh_tokens`; those of codes by e-mail are in [`codes`].
+
+pub mod codes;
 
 use diesel::{
     prelude::*,

@@ -45,6 +45,7 @@ impl TestApp {
             std::process::id(),
             listener.local_addr().unwrap().port()
         ));
+        config.mail_dir = config.media_dir.with_extension("mail");
         let config_url = Some(database.url());
         // Tests move the clock by weeks; those about expiry set their own.
         config.access_token_ttl = std::time::Duration::from_secs(400 * 24 * 3600);
@@ -118,5 +119,6 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.server.abort();
         let _ = std::fs::remove_dir_all(&self.app.config.media_dir);
+        let _ = std::fs::remove_dir_all(&self.app.config.mail_dir);
     }
 }

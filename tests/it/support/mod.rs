@@ -10,10 +10,12 @@ mod booked;
 mod client;
 pub mod cluster;
 pub mod fake_stripe;
+pub mod mail;
 mod make;
 pub mod market;
 pub mod paid;
 pub mod plans;
+pub mod smtp;
 
 pub use app::{START, TestApp};
 pub use client::{Answer, Client};

@@ -81,8 +81,12 @@ macro_rules! sql_expression {
 
 /// The pattern of `ILIKE` that finds this text anywhere.
 pub fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
+    format!("%{}", beginning(text))
+}
+
+/// The pattern of `LIKE` that finds what begins with this text.
+pub fn beginning(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 1);
     for character in text.chars() {
         if matches!(character, '\\' | '%' | '_') {
             pattern.push('\\');

@@ -316,6 +316,7 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        suspended_with_account -> Bool,
     }
 }
 
@@ -473,6 +474,7 @@ diesel::table! {
         email -> Nullable<Text>,
         email_verified_at -> Nullable<Timestamptz>,
         password_hash -> Nullable<Text>,
+        status_reason -> Nullable<Text>,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
         bookings::graphql as bookings, boundary::graphql as boundary, catalog::graphql as catalog,
         media::graphql as media, payments::graphql as payments, providers::graphql as providers,
         reports::graphql as reports, reviews::graphql as reviews, roles::graphql as roles,
+        users::staff as users,
     },
 };
 use guard::Guarded;
@@ -40,6 +41,7 @@ pub struct Query(
     providers::ProviderQueries,
     bookings::BookingQueries,
     roles::RoleQueries,
+    users::UserQueries,
     audit::AuditQueries,
 );
 
@@ -58,6 +60,7 @@ pub struct Mutation(
     availabilities::AvailabilityMutations,
     bookings::BookingMutations,
     roles::RoleMutations,
+    users::UserMutations,
 );
 
 /// The executable schema.

@@ -52,4 +52,5 @@ mod stripe_gateway;
 mod structure;
 mod support;
 mod suspension;
+mod users;
 mod webhooks;

@@ -106,6 +106,7 @@ async fn each_operation_has_its_number_of_statements() {
     times_and_bookings(&mut ledger).await;
     orders(&mut ledger).await;
     reviews_and_safety(&mut ledger).await;
+    access_control(&mut ledger).await;
     reading(&mut ledger).await;
     assert!(ledger.wrong.is_empty(), "{}", ledger.wrong.join("\n"));
     assert_eq!(
@@ -420,6 +421,71 @@ async fn reviews_and_safety(ledger: &mut Ledger) {
     ledger.query(4, &mia, blocks, &[]).await;
     let unblock = "userUnblock(userId: $) { user { displayName } }";
     ledger.mutation(4, &mia, unblock, &[&pro.user_id]).await;
+}
+
+async fn access_control(ledger: &mut Ledger) {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    app.settle(&[&admin]).await;
+    let permission = "permissionCreate(input: { name: $ }) { permission { id name } }";
+    let made = ledger.mutation(2, &admin, permission, &["pets:read"]).await;
+    let permission = text(&made["permission"]["id"]);
+    let one = "permission(id: $) { id name description builtIn }";
+    ledger.query(1, &admin, one, &[&permission]).await;
+    let all = "permissions { nodes { id name } totalCount }";
+    ledger.query(2, &admin, all, &[]).await;
+
+    let role = "roleCreate(input: { name: $ }) { role { id name } }";
+    let made = ledger.mutation(2, &admin, role, &["KEEPERS"]).await;
+    let role = text(&made["role"]["id"]);
+    let update = "roleUpdate(id: $, input: { description: $ }) { role { id version } }";
+    ledger.mutation(4, &admin, update, &[&role, "x"]).await;
+    // The lock, the role, what is wanted and granted, the viewer's rights, taking, giving, the role, what it grants now.
+    let set = "rolePermissionsSet(id: $, input: { permissionIds: [$] }) { role { permissions { name } } }";
+    ledger
+        .mutation(11, &admin, set, &[&role, &permission])
+        .await;
+    let one = "role(id: $) { name permissions { name } }";
+    ledger.query(2, &admin, one, &[&role]).await;
+    let all = "roles { nodes { name permissions { name } } totalCount }";
+    ledger.query(3, &admin, all, &[]).await;
+    let give =
+        "userRolesSet(userId: $, input: { roleIds: [$] }) { user { account { roles { name } } } }";
+    ledger
+        .mutation(12, &admin, give, &[&mia.user_id, &role])
+        .await;
+    let take = "userRolesSet(userId: $, input: { roleIds: [] }) { user { id } }";
+    ledger.mutation(11, &admin, take, &[&mia.user_id]).await;
+    app.settle(&[&admin]).await;
+    let delete = "roleDelete(id: $) { role { name } }";
+    ledger.mutation(6, &admin, delete, &[&role]).await;
+    app.settle(&[&admin]).await;
+    let delete = "permissionDelete(id: $) { permission { name } }";
+    ledger.mutation(5, &admin, delete, &[&permission]).await;
+
+    let create =
+        "userCreate(input: { displayName: $, email: $ }) { user { id account { email } } }";
+    let made = ledger
+        .mutation(3, &admin, create, &["Zoe", "zoe@example.org"])
+        .await;
+    let zoe = text(&made["user"]["id"]);
+    let one = "user(id: $) { displayName account { email status city { name } roles { name } } }";
+    ledger.query(2, &admin, one, &[&zoe]).await;
+    let all = "users(filter: { text: $ }) { nodes { displayName account { status roles { name } } } totalCount }";
+    ledger.query(3, &admin, all, &["mia"]).await;
+    let update = "userUpdate(id: $, input: { displayName: $ }) { user { displayName } }";
+    ledger.mutation(6, &admin, update, &[&zoe, "Zoe Z."]).await;
+    let suspend = "userStatusSet(id: $, input: { decision: SUSPEND, reason: $ }) { user { id } }";
+    ledger.mutation(9, &admin, suspend, &[&zoe, "x"]).await;
+    let one = "userDelete(id: $) { user { displayName } }";
+    ledger.mutation(13, &admin, one, &[&zoe]).await;
+    let both = "usersDelete(ids: [$, $]) { users { displayName } }";
+    ledger
+        .mutation(23, &admin, both, &[&mia.user_id, &eve.user_id])
+        .await;
+    let trail = "auditEvents(filter: { action: $ }) { nodes { actor { displayName } action targetId after } totalCount }";
+    ledger.query(3, &admin, trail, &["user.delete"]).await;
 }
 
 /// Every edge costs one statement however many rows are above it.

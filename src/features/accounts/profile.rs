@@ -106,7 +106,7 @@ pub async fn update(
         updated_at: Instant(now),
         ..before.clone()
     };
-    users::save_profile(&mut tx, &after)
+    users::save(&mut tx, &after)
         .await
         .map_err(|error| match violated_constraint(&error) {
             Some("users_username_key") => {

@@ -118,6 +118,9 @@ async fn find_or_make(
         version: 1,
         created_at: Instant(now),
         updated_at: Instant(now),
+        email: None,
+        email_verified_at: None,
+        status_reason: None,
     };
     if users::insert_new(conn, &user).await? {
         users::grant_role(conn, user.id, "USER", Instant(now)).await?;

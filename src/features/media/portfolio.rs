@@ -1,6 +1,7 @@
 //! The rules of portfolios.
 
 use diesel_async::AsyncPgConnection;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
@@ -11,7 +12,7 @@ use crate::{
     app::App,
     auth::viewer::Viewer,
     db::{
-        Instant,
+        Instant, Transaction,
         ids::{ProviderId, ProviderMediaId, UploadId, UserId},
     },
     error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
@@ -206,6 +207,20 @@ pub async fn reorder(
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
     Ok(ordered)
+}
+
+/// Takes every picture out of a portfolio, for good.
+pub async fn erase(
+    tx: &mut Transaction,
+    app: &App,
+    provider: ProviderId,
+    now: Timestamp,
+) -> Result<()> {
+    for item in model::portfolios(tx, &[provider]).await? {
+        model::delete_item(tx, provider, item.row.id).await?;
+        service::discard(tx, app, item.media.id, now).await?;
+    }
+    Ok(())
 }
 
 /// Takes a picture out of the viewer's portfolio; it is gone for good. Answers it.

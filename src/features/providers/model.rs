@@ -98,6 +98,8 @@ pub struct Provider {
     pub created_at: Instant,
     /// When it was last edited.
     pub updated_at: Instant,
+    /// Whether it was suspended with its person's account, and comes back with it.
+    pub suspended_with_account: bool,
 }
 
 impl Provider {
@@ -217,6 +219,7 @@ pub async fn save(conn: &mut AsyncPgConnection, provider: &Provider) -> QueryRes
             providers::decision_reason.eq(&provider.decision_reason),
             providers::version.eq(provider.version),
             providers::updated_at.eq(provider.updated_at),
+            providers::suspended_with_account.eq(provider.suspended_with_account),
         ))
         .execute(conn)
         .await?;

@@ -1,5 +1,6 @@
 //! The rules of providers.
 
+mod account;
 mod applications;
 mod prices;
 mod search;
@@ -14,6 +15,7 @@ use crate::{
     error::{Error, ErrorCode, Problem, Result},
 };
 
+pub use account::{close_with_account, erase, reopen_with_account};
 pub use applications::{Application, Change, apply, update, withdraw};
 pub use prices::{NewPrice, set_price};
 pub use search::{Found, Search, Sort, applications, search};

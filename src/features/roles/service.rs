@@ -468,7 +468,7 @@ pub async fn set_roles(
     model::take_roles(&mut tx, user, &removed)
         .await
         .map_err(last_admin)?;
-    users::save_profile(&mut tx, &after).await?;
+    users::save(&mut tx, &after).await?;
     let now_held = model::held_by(&mut tx, &[user]).await?;
     let entry = Entry {
         action: "user.rolesSet",

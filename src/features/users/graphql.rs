@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
-use super::model;
+use super::{model, staff::UserAccount};
 use crate::{
     db::ids::UserId, error::Result, features::media::graphql::Media, graphql::context::ContextExt,
 };
@@ -30,6 +30,12 @@ impl User {
     /// The name that everyone sees, 1 to 100 characters.
     async fn display_name(&self) -> &str {
         &self.0.display_name
+    }
+
+    /// The account behind the name; null unless it is yours or you are staff with `users:read`.
+    async fn account(&self, ctx: &Context<'_>) -> Option<UserAccount> {
+        let viewer = ctx.viewer();
+        (viewer.is(self.0.id) || viewer.may("users:read")).then(|| UserAccount(self.0.clone()))
     }
 
     /// The avatar; null without one.

@@ -6,3 +6,5 @@
 pub mod graphql;
 pub mod loaders;
 pub mod model;
+pub mod service;
+pub mod staff;

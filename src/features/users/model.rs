@@ -1,5 +1,7 @@
 //! Rows of `users`.
 
+pub mod list;
+
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -64,6 +66,12 @@ pub struct User {
     pub created_at: Instant,
     /// When it was last edited.
     pub updated_at: Instant,
+    /// The e-mail address, as it was typed.
+    pub email: Option<String>,
+    /// When the person proved that the address is theirs; it signs in from then on.
+    pub email_verified_at: Option<Instant>,
+    /// Why staff suspended the person.
+    pub status_reason: Option<String>,
 }
 
 /// The people with these ids, in no order.
@@ -161,8 +169,9 @@ pub async fn take_role(conn: &mut AsyncPgConnection, user: UserId, role: &str) -
     Ok(())
 }
 
-/// Writes what a person may change of themselves.
-pub async fn save_profile(conn: &mut AsyncPgConnection, user: &User) -> QueryResult<()> {
+/// Writes what an edit can change. Violates `users_username_key` and `users_one_per_verified_email` for what is taken,
+/// `users_last_admin` where the last active administrator would go.
+pub async fn save(conn: &mut AsyncPgConnection, user: &User) -> QueryResult<()> {
     diesel::update(users::table.find(user.id))
         .set((
             users::display_name.eq(&user.display_name),
@@ -170,9 +179,60 @@ pub async fn save_profile(conn: &mut AsyncPgConnection, user: &User) -> QueryRes
             users::language.eq(user.language),
             users::city_id.eq(user.city_id),
             users::avatar_media_id.eq(user.avatar_media_id),
+            users::email.eq(&user.email),
+            users::email_verified_at.eq(user.email_verified_at),
+            users::status.eq(user.status),
+            users::status_reason.eq(&user.status_reason),
             users::version.eq(user.version),
             users::updated_at.eq(user.updated_at),
         ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Adds a person. Violates `users_username_key` and `users_one_per_verified_email` for what is taken.
+pub async fn insert(conn: &mut AsyncPgConnection, user: &User) -> QueryResult<()> {
+    diesel::insert_into(users::table)
+        .values(user)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Locks these people, by id so that two such never wait for each other, and reads them.
+pub async fn lock_all(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::id.eq_any(ids))
+        .order(users::id)
+        .select(User::as_select())
+        .for_no_key_update()
+        .load(conn)
+        .await
+}
+
+/// Forgets what signs a person in, and what they typed where only they and one other read it.
+pub async fn erase(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
+    use crate::db::schema::{bookings, sessions, user_blocks, user_roles};
+    diesel::update(users::table.find(id))
+        .set((
+            users::telegram_id.eq(None::<i64>),
+            users::telegram_username.eq(None::<String>),
+            users::password_hash.eq(None::<String>),
+        ))
+        .execute(conn)
+        .await?;
+    diesel::update(bookings::table.filter(bookings::client_id.eq(id)))
+        .set(bookings::note.eq(""))
+        .execute(conn)
+        .await?;
+    diesel::delete(sessions::table.filter(sessions::user_id.eq(id)))
+        .execute(conn)
+        .await?;
+    diesel::delete(user_blocks::table.filter(user_blocks::blocker_id.eq(id)))
+        .execute(conn)
+        .await?;
+    diesel::delete(user_roles::table.filter(user_roles::user_id.eq(id)))
         .execute(conn)
         .await?;
     Ok(())

@@ -38,6 +38,9 @@ impl TestApp {
             version: 1,
             created_at: Instant(now),
             updated_at: Instant(now),
+            email: None,
+            email_verified_at: None,
+            status_reason: None,
         };
         let mut conn = self.conn().await;
         assert!(users::insert_new(&mut conn, &user).await.unwrap());

@@ -104,6 +104,7 @@ pub async fn apply(app: &App, viewer: &Viewer, application: Application) -> Resu
         version: 1,
         created_at: Instant(now),
         updated_at: Instant(now),
+        suspended_with_account: false,
     };
     let after = match &before {
         None => {

@@ -181,7 +181,8 @@ pub async fn suspend(
 
 /// Takes a suspension back.
 ///
-/// Errors: `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless suspended, `CONFLICT`.
+/// Errors: `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless suspended and when the person's account is,
+/// `CONFLICT`.
 pub async fn reinstate(
     app: &App,
     viewer: &Viewer,
@@ -195,6 +196,10 @@ pub async fn reinstate(
     let mut tx = refuse_self(tx, app, viewer, &before, ACTION).await?;
     if before.status != ProviderStatus::Suspended {
         return Err(invalid_state(&before, "The provider is not suspended."));
+    }
+    if before.suspended_with_account {
+        let message = "The account is suspended: reinstate the person.";
+        return Err(invalid_state(&before, message));
     }
     expect_version(expected_version, before.version)?;
     users::grant_role(&mut tx, before.user_id, ROLE, Instant(now)).await?;

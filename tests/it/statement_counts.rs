@@ -446,6 +446,7 @@ async fn access_control(ledger: &mut Ledger) {
     ledger
         .mutation(11, &admin, set, &[&role, &permission])
         .await;
+    app.settle(&[&admin]).await;
     let one = "role(id: $) { name permissions { name } }";
     ledger.query(2, &admin, one, &[&role]).await;
     let all = "roles { nodes { name permissions { name } } totalCount }";

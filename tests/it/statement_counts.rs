@@ -306,7 +306,7 @@ async fn times_and_bookings(ledger: &mut Ledger) {
     app.app.clock.set(market.at(260));
     let absent = "bookingNoShow(id: $, input: {}) { booking { id absentSide } }";
     ledger.mutation(10, cleo, absent, &[first]).await;
-    ledger.mutation(8, pia, absent, &[first]).await;
+    ledger.mutation(7, pia, absent, &[first]).await;
     let staff = &market.staff;
     app.settle(&[staff]).await;
     // The booking, its change, its event, the audit row.

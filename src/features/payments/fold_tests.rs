@@ -178,12 +178,12 @@ fn what_staff_have_settled_comes_up_no_more_and_what_is_new_does() {
 fn the_text_of_many_reasons_says_how_many_are_left_out() {
     let reasons = |count: usize| {
         let reasons =
-            (100..100 + count).map(|number| format!("{number} is a reason of 28 letters"));
+            (100..100 + count).map(|number| format!("{number} is a reason of 29 letters"));
         joined(&reasons.collect::<Vec<_>>()).unwrap()
     };
     assert_eq!(joined(&[]), None);
-    assert!(!reasons(15).contains("more"));
-    for count in [16, 20, 200] {
+    assert!(!reasons(16).contains("more"));
+    for count in [17, 20, 200] {
         let text = reasons(count);
         assert!(text.chars().count() <= LONGEST_ATTENTION, "{text}");
         let told = text.matches("reason").count();

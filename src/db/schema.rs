@@ -242,6 +242,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         attention_seen -> Array<Text>,
+        lost_minor -> Int8,
     }
 }
 

@@ -43,11 +43,7 @@ fn dispute(shop: &Shop, number: i64, id: &str, paid: &SessionObject) -> Value {
 
 /// A paid order whose payment is disputed, and its session.
 async fn disputed(shop: &Shop) -> (String, SessionObject) {
-    let order = shop.order().await;
-    let session = shop.session(&order).await;
-    let object = shop.stripe.pay(&session);
-    let event = session_event(&shop.head(1), SessionChange::Completed, &object);
-    assert_eq!(shop.tell(&event).await, 200);
+    let (order, object) = shop.paid().await;
     assert_eq!(shop.tell(&dispute(shop, 2, "dp_1", &object)).await, 200);
     (order, object)
 }

@@ -20,6 +20,7 @@ mod boundary;
 mod catalog;
 mod crash;
 mod demo;
+mod disputes;
 mod email_codes;
 mod error_bodies;
 mod generated;

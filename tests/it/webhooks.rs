@@ -42,16 +42,6 @@ fn dispute(shop: &Shop, number: i64, status: DisputeStatus, session: &SessionObj
     dispute_event(&shop.head(number), status, &object)
 }
 
-/// An order that is paid, and its session.
-async fn paid(shop: &Shop) -> (String, SessionObject) {
-    let order = shop.order().await;
-    let session = shop.session(&order).await;
-    let object = shop.stripe.pay(&session);
-    let event = session_event(&shop.head(1), SessionChange::Completed, &object);
-    assert_eq!(shop.tell(&event).await, 200);
-    (order, object)
-}
-
 fn foreign_refund(
     shop: &Shop,
     number: i64,
@@ -385,7 +375,7 @@ async fn a_dispute_holds_refunds_until_it_is_won() {
     shop.ask_refund(&order, Some(1), "l")
         .await
         .payload("refundCreate");
-    // Lost after all: the client has the money, and a person should know.
+    // Lost after all: the client has all of the money, and a person should know.
     let lost = dispute(&shop, 5, DisputeStatus::Lost, &object);
     assert_eq!(shop.tell(&lost).await, 200);
     let seen = shop.seen(&order).await;
@@ -397,7 +387,7 @@ async fn a_dispute_holds_refunds_until_it_is_won() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_automatic_refund_that_fails_is_staffs_to_repeat() {
     let shop = Shop::open().await;
-    let (order, object) = paid(&shop).await;
+    let (order, object) = shop.paid().await;
     // Paid a second time, in a payment that can't be given back.
     let second = SessionObject {
         id: "cs_test_second".to_owned(),

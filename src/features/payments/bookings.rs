@@ -129,7 +129,8 @@ pub async fn refundable(
     };
     let paid = orders.iter().find(|order| order.captured_minor > 0);
     Ok(paid.map_or(0, |order| {
-        let left = order.captured_minor.saturating_sub(order.refunded_minor);
+        let gone = order.refunded_minor.saturating_add(order.lost_minor);
+        let left = order.captured_minor.saturating_sub(gone);
         // Of a second payment, which goes back by itself, nothing is counted.
         left.clamp(0, order.total_minor)
     }))

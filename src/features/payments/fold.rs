@@ -49,7 +49,9 @@ pub struct OrderFacts {
     pub refunded_minor: i64,
     /// When the payment that counts was made.
     pub paid_at: Option<Timestamp>,
-    /// When the first dispute began that was not won.
+    /// What the client's bank took back, in minor units; at most what was captured.
+    pub lost_minor: i64,
+    /// When the first of the disputes that are still open began.
     pub disputed_at: Option<Timestamp>,
     /// What a person must look at, each reason once and in words that no other one has: they are how staff's word is
     /// kept that one is settled.
@@ -73,6 +75,8 @@ pub struct Payment {
     pub captured_minor: i64,
     /// Given back or on its way back, in minor units.
     pub refunded_minor: i64,
+    /// Taken back by the client's bank in disputes that are lost, in minor units.
+    pub lost_minor: i64,
     /// When it was made.
     pub paid_at: Timestamp,
     /// Whether it was given back because of what it is (late, or one too many); that is done once.
@@ -116,7 +120,13 @@ impl OrderFacts {
 impl Payment {
     /// What can still be given back, in minor units (rule 10).
     pub fn refundable_minor(&self) -> i64 {
-        self.captured_minor.saturating_sub(self.refunded_minor)
+        let gone = self.refunded_minor.saturating_add(self.lost_minor);
+        self.captured_minor.saturating_sub(gone).max(0)
+    }
+
+    /// Whether refunds and lost disputes come to more than was paid.
+    pub fn is_overdrawn(&self) -> bool {
+        self.refunded_minor.saturating_add(self.lost_minor) > self.captured_minor
     }
 }
 
@@ -138,11 +148,14 @@ struct Foreign {
     failed: bool,
 }
 
-/// A dispute, by all of its events. A won one holds nothing any more; a lost one holds refunds for good, since the client
-/// has the money.
+/// A dispute, by all of its events. An open one holds every refund, a won one holds nothing any more; a lost one takes
+/// its amount from its payment for good, since the client has the money. That it is lost beats that it is won, whatever
+/// was told first.
 struct Dispute {
     since: Timestamp,
     status: DisputeStatus,
+    /// The amount that was lost, in minor units, and its payment; the largest that was told.
+    lost: Option<(i64, String)>,
 }
 
 /// What is known of one payment's refunds.
@@ -288,7 +301,13 @@ impl Fold<'_> {
             if row.amount_minor != amount {
                 return Err("amount");
             }
-            *known_state = state.max(*known_state);
+            // What was refused at once has no id at the gateway; if it tells of one after all, its word counts.
+            let refused = *known_state == RefundState::Failed && gateway_ids.is_empty();
+            *known_state = if refused {
+                state
+            } else {
+                state.max(*known_state)
+            };
             gateway_ids.insert(facts.id.clone());
             return Ok(());
         }
@@ -303,12 +322,21 @@ impl Fold<'_> {
 
     fn dispute(&mut self, created: Timestamp, facts: &DisputeFacts) -> Result<(), &'static str> {
         self.same_currency(facts.currency.as_deref())?;
+        let lost = match facts.status {
+            DisputeStatus::Lost => {
+                let payment = facts.payment_intent.clone().ok_or("payment")?;
+                Some((self.minor(facts.amount)?, payment))
+            }
+            DisputeStatus::Open | DisputeStatus::Won => None,
+        };
         let known = self.disputes.entry(facts.id.clone()).or_insert(Dispute {
             since: created,
             status: facts.status,
+            lost: None,
         });
         known.since = known.since.min(created);
         known.status = known.status.max(facts.status);
+        known.lost = known.lost.take().max(lost);
         Ok(())
     }
 
@@ -336,18 +364,25 @@ impl Fold<'_> {
         for (event, what) in &self.mismatches {
             reasons.insert(disagreement(event, what));
         }
+        let mut disputed_at = None;
+        let mut lost: BTreeMap<&str, i64> = BTreeMap::new();
         for (id, dispute) in &self.disputes {
-            match dispute.status {
-                DisputeStatus::Open => reasons.insert(format!("{id} disputes the payment")),
-                DisputeStatus::Lost => reasons.insert(format!(
-                    "{id} is lost: the bank has given the money back to the client"
-                )),
-                DisputeStatus::Won => continue,
-            };
+            match (dispute.status, &dispute.lost) {
+                (DisputeStatus::Open, _) => {
+                    reasons.insert(format!("{id} disputes the payment"));
+                    disputed_at = earliest(disputed_at, dispute.since);
+                }
+                (DisputeStatus::Lost, Some((amount, payment))) => {
+                    let known = lost.entry(payment).or_default();
+                    *known = known.saturating_add(*amount);
+                    let amount = formatted(self.terms, *amount);
+                    reasons.insert(format!(
+                        "{id} is lost: the bank has given {amount} back to the client"
+                    ));
+                }
+                (DisputeStatus::Lost, None) | (DisputeStatus::Won, _) => {}
+            }
         }
-        let held = |dispute: &&Dispute| dispute.status != DisputeStatus::Won;
-        let disputed_at = self.disputes.values().filter(held).map(|held| held.since);
-        let disputed_at = disputed_at.min();
         let mut sessions = BTreeMap::new();
         let mut payments = Vec::new();
         for (session_id, session) in self.sessions {
@@ -378,8 +413,19 @@ impl Fold<'_> {
                     reasons.insert(format!("{session_id} is paid without a payment"));
                 }
             }
-            if refunded_minor > captured_minor {
-                reasons.insert(format!("{session_id} is refunded beyond its payment"));
+            let lost_minor = session
+                .payment_intent
+                .as_deref()
+                .and_then(|payment| lost.get(payment))
+                .map_or(0, |lost| (*lost).min(captured_minor));
+            let beyond = refunded_minor
+                .saturating_add(lost_minor)
+                .saturating_sub(captured_minor);
+            if beyond > 0 {
+                let beyond = formatted(self.terms, beyond);
+                reasons.insert(format!(
+                    "{session_id} is refunded {beyond} beyond its payment"
+                ));
             }
             let rows = || {
                 let of_it = session.payment_intent.as_deref();
@@ -394,6 +440,7 @@ impl Fold<'_> {
             let payment = Payment {
                 captured_minor,
                 refunded_minor: refunded_minor.clamp(0, captured_minor),
+                lost_minor,
                 paid_at,
                 returned: duplicate || late,
                 payment_intent: session.payment_intent,
@@ -418,11 +465,12 @@ impl Fold<'_> {
                 Payment {
                     refunded_minor: 0, ..
                 } => OrderState::Paid,
-                whole if whole.refundable_minor() == 0 => OrderState::Refunded,
+                whole if whole.refunded_minor == whole.captured_minor => OrderState::Refunded,
                 _ => OrderState::PartiallyRefunded,
             }),
             captured_minor: sum(payments.iter().map(|payment| payment.captured_minor)),
             refunded_minor: sum(payments.iter().map(|payment| payment.refunded_minor)),
+            lost_minor: sum(payments.iter().map(|payment| payment.lost_minor)),
             paid_at: payments.first().map(|payment| payment.paid_at),
             payments,
             disputed_at,
@@ -460,6 +508,12 @@ impl Fold<'_> {
         }
         all
     }
+}
+
+/// An amount in the order's currency, for people.
+fn formatted(terms: &Terms, amount_minor: i64) -> String {
+    Money::new(amount_minor, terms.total.currency())
+        .map_or_else(|_| amount_minor.to_string(), Money::formatted)
 }
 
 fn earliest(known: Option<Timestamp>, at: Timestamp) -> Option<Timestamp> {

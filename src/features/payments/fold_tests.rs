@@ -97,11 +97,15 @@ fn told_refund(second: i64, amount: i64, ours: bool, status: GatewayRefundStatus
 }
 
 fn dispute(second: i64, status: DisputeStatus) -> WebhookEvent {
+    dispute_over(second, 5000, status)
+}
+
+fn dispute_over(second: i64, amount: i64, status: DisputeStatus) -> WebhookEvent {
     let object = DisputeObject {
         id: "dp_1".to_owned(),
         charge: "ch_a".to_owned(),
         payment_intent: "pi_a".to_owned(),
-        amount: 5000,
+        amount,
         currency: "eur".to_owned(),
     };
     read(&dispute_event(&head(second), status, &object))
@@ -128,14 +132,16 @@ fn paid(second: i64, id: &str) -> WebhookEvent {
 }
 
 #[test]
-fn a_won_dispute_holds_nothing_and_a_lost_one_for_good() {
+fn an_open_dispute_holds_and_a_won_one_does_not_and_a_lost_one_takes() {
     use DisputeStatus::{Lost, Open, Won};
-    for (statuses, held, said) in [
-        (vec![Open], true, Some("disputes")),
-        (vec![Won], false, None),
-        (vec![Open, Won], false, None),
-        (vec![Won, Open], false, None),
-        (vec![Lost, Open], true, Some("lost")),
+    for (statuses, held, left, said) in [
+        (vec![Open], true, 5000, Some("disputes")),
+        (vec![Won], false, 5000, None),
+        (vec![Open, Won], false, 5000, None),
+        (vec![Won, Open], false, 5000, None),
+        (vec![Lost, Open], false, 0, Some("€50.00")),
+        (vec![Lost, Won], false, 0, Some("lost")),
+        (vec![Won, Lost], false, 0, Some("lost")),
     ] {
         let mut events = vec![paid(1, "a")];
         events.extend(
@@ -145,10 +151,80 @@ fn a_won_dispute_holds_nothing_and_a_lost_one_for_good() {
         );
         let facts = fold(&terms(), &events, &[]);
         assert_eq!(facts.disputed_at.is_some(), held, "{statuses:?}");
+        assert_eq!(facts.payments[0].refundable_minor(), left, "{statuses:?}");
+        assert_eq!(facts.state, Some(OrderState::Paid));
         let attention = facts.attention(&[]).unwrap_or_default();
         assert_eq!(attention.is_empty(), said.is_none());
         assert!(attention.contains(said.unwrap_or_default()), "{attention}");
     }
+}
+
+#[test]
+fn a_partly_lost_dispute_takes_its_amount_alone() {
+    use DisputeStatus::{Lost, Open};
+    let of = |dispute: &str, event: WebhookEvent| {
+        let EventKind::Dispute(facts) = event.kind.clone() else {
+            panic!("a dispute");
+        };
+        let facts = DisputeFacts {
+            id: dispute.to_owned(),
+            ..facts
+        };
+        WebhookEvent {
+            kind: EventKind::Dispute(facts),
+            ..event
+        }
+    };
+    let mut events = vec![
+        paid(1, "a"),
+        dispute_over(2, 2000, Open),
+        dispute_over(3, 2000, Lost),
+    ];
+    let facts = fold(
+        &terms(),
+        &events,
+        &[our_refund(1000, RefundState::Succeeded)],
+    );
+    assert_eq!((facts.disputed_at, facts.lost_minor), (None, 2000));
+    assert_eq!(facts.payments[0].refundable_minor(), 2000);
+    assert_eq!(facts.state, Some(OrderState::PartiallyRefunded));
+    // A second one that is open holds what is left, and one that is lost takes of it.
+    events.push(of("dp_2", dispute_over(4, 2500, Open)));
+    assert_eq!(fold(&terms(), &events, &[]).disputed_at, Some(at(4)));
+    events.push(of("dp_2", dispute_over(5, 2500, Lost)));
+    let facts = fold(&terms(), &events, &[our_refund(1000, RefundState::Pending)]);
+    assert_eq!((facts.disputed_at, facts.lost_minor), (None, 4500));
+    assert!(facts.payments[0].is_overdrawn());
+    assert_eq!(facts.payments[0].refundable_minor(), 0);
+    assert!(
+        facts
+            .attention(&[])
+            .unwrap()
+            .contains("€5.00 beyond its payment")
+    );
+    // Never more than was paid; an amount that nobody can read is for staff.
+    events.push(of("dp_3", dispute_over(6, 9000, Lost)));
+    assert_eq!(fold(&terms(), &events, &[]).lost_minor, 5000);
+    let unread = fold(&terms(), &[paid(1, "a"), dispute_over(2, -1, Lost)], &[]);
+    assert_eq!(
+        (unread.lost_minor, unread.mismatches["evt_2"]),
+        (0, "amount")
+    );
+}
+
+#[test]
+fn a_refund_that_was_refused_and_is_told_of_after_all_counts() {
+    use GatewayRefundStatus::{Failed, Succeeded};
+    let refused = [our_refund(2000, RefundState::Failed)];
+    let facts =
+        |events: &[WebhookEvent]| fold(&terms(), &[&[paid(1, "a")], events].concat(), &refused);
+    assert_eq!(facts(&[]).refunded_minor, 0);
+    let told = told_refund(2, 2000, true, Succeeded);
+    let after_all = facts(&[told.clone(), charge(3, "a", 2000)]);
+    assert_eq!(after_all.refunds[&REFUND].0, RefundState::Succeeded);
+    assert_eq!(after_all.refunded_minor, 2000);
+    let failed = facts(&[told, told_refund(3, 2000, true, Failed)]);
+    assert_eq!(failed.refunded_minor, 0);
 }
 
 #[test]
@@ -246,6 +322,20 @@ fn every_order_and_repetition_ends_in_one_state() {
             told_refund(3, 1000, false, Failed),
             told_refund(4, 2000, true, Succeeded),
             charge(5, "a", 1000),
+        ],
+        vec![
+            paid(1, "a"),
+            charge(2, "a", 1000),
+            dispute_over(3, 4000, DisputeStatus::Open),
+            dispute_over(4, 4000, DisputeStatus::Lost),
+            dispute_over(5, 4000, DisputeStatus::Won),
+        ],
+        vec![
+            paid(1, "a"),
+            paid(2, "b"),
+            dispute_over(3, 2000, DisputeStatus::Lost),
+            dispute_over(4, 3000, DisputeStatus::Lost),
+            told_refund(5, 2000, true, Failed),
         ],
     ];
     let rows = [our_refund(2000, RefundState::Pending)];
@@ -489,12 +579,13 @@ proptest! {
                 5 => charge(second, name, amount),
                 6 => told_refund(second, own, true, status),
                 7 => told_refund(second, amount, false, status),
-                _ => dispute(second, [DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost][who]),
+                _ => dispute_over(second, amount, [DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost][who]),
             });
         }
         let rows = [our_refund(own, RefundState::Pending)];
         let expected = fold(&terms(), &events, &rows);
         prop_assert!(expected.refunded_minor <= expected.captured_minor);
+        prop_assert!(expected.lost_minor <= expected.captured_minor);
         let mut shuffled = events.clone();
         shuffled.extend(events);
         // A cheap shuffle that the seed decides.

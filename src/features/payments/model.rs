@@ -61,7 +61,7 @@ pub struct Order {
     pub refunded_minor: i64,
     /// When the payment that counts was made.
     pub paid_at: Option<Instant>,
-    /// When the client's bank first disputed it; refunds are held since. Nothing once the dispute is won.
+    /// When the first of the disputes that are still open began; refunds are held since.
     pub disputed_at: Option<Instant>,
     /// What a person must look at.
     pub needs_attention: Option<String>,
@@ -73,6 +73,8 @@ pub struct Order {
     pub updated_at: Instant,
     /// The reasons to look at it that staff have settled (`fold::OrderFacts::reasons`); only ever added to.
     pub attention_seen: Vec<String>,
+    /// What the client's bank took back in disputes that are lost, in minor units; never above what was captured.
+    pub lost_minor: i64,
 }
 
 /// A line of an order.
@@ -276,6 +278,7 @@ pub async fn save(conn: &mut AsyncPgConnection, order: &Order) -> QueryResult<()
             orders::version.eq(order.version),
             orders::updated_at.eq(order.updated_at),
             orders::attention_seen.eq(&order.attention_seen),
+            orders::lost_minor.eq(order.lost_minor),
         ))
         .execute(conn)
         .await?;

@@ -144,6 +144,11 @@ pub(super) async fn send(app: &App, id: RefundId) -> Result<()> {
     if order.disputed_at.is_some() {
         return Ok(());
     }
+    // Decided before the client's bank took the money back: what is left is for staff to decide anew.
+    if order.lost_minor > 0 && is_overdrawn(app, &refund, now).await? {
+        tracing::error!(refund = %id, "a refund is more than a lost dispute has left");
+        return answered(app, &refund, RefundState::Failed, None, Actor::System, now).await;
+    }
     let amount = Money::new(refund.amount_minor, currency(&order)?)
         .and_then(Money::to_gateway)
         .map_err(Error::internal)?;
@@ -167,7 +172,7 @@ pub(super) async fn send(app: &App, id: RefundId) -> Result<()> {
                     RefundState::Pending
                 }
             };
-            answered(app, &refund, state, Some(answer.id), now).await
+            answered(app, &refund, state, Some(answer.id), Actor::Gateway, now).await
         }
         Err(
             error @ (GatewayError::Declined { .. }
@@ -175,19 +180,33 @@ pub(super) async fn send(app: &App, id: RefundId) -> Result<()> {
             | GatewayError::NotFound),
         ) => {
             tracing::error!(refund = %id, %error, "the gateway refused a refund");
-            answered(app, &refund, RefundState::Failed, None, now).await
+            answered(app, &refund, RefundState::Failed, None, Actor::Gateway, now).await
         }
         // The queue tries again; the key makes sure that it happens once.
         Err(error) => Err(Error::unavailable(error)),
     }
 }
 
-/// Writes down the gateway's answer and computes the order anew.
+/// Whether this refund's payment has less left than all of its refunds come to, this one included.
+async fn is_overdrawn(app: &App, refund: &Refund, now: Timestamp) -> Result<bool> {
+    let mut tx = app.db.begin().await?;
+    let mut order = model::lock(&mut tx, refund.order_id)
+        .await?
+        .ok_or_else(|| Error::internal("a refund's order is gone"))?;
+    let facts = recompute(&mut tx, app, &mut order, 0, Actor::System, now).await?;
+    tx.commit().await?;
+    Ok(facts.payments.iter().any(|payment| {
+        payment.payment_intent.as_ref() == Some(&refund.payment_intent) && payment.is_overdrawn()
+    }))
+}
+
+/// Writes down what became of a refund and computes the order anew.
 async fn answered(
     app: &App,
     refund: &Refund,
     state: RefundState,
     gateway_id: Option<String>,
+    actor: Actor<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let mut tx = app.db.begin().await?;
@@ -208,7 +227,7 @@ async fn answered(
         before: Some(json!({ "state": before })),
         after: Some(json!({ "state": refund.state })),
     };
-    record(&mut tx, app, Actor::Gateway, now, entry).await?;
-    recompute(&mut tx, app, &mut order, 0, Actor::Gateway, now).await?;
+    record(&mut tx, app, actor, now, entry).await?;
+    recompute(&mut tx, app, &mut order, 0, actor, now).await?;
     tx.commit().await
 }

@@ -150,6 +150,7 @@ fn from_booking(app: &App, payable: Payable, now: Timestamp) -> (Order, OrderLin
         created_at: Instant(now),
         updated_at: Instant(now),
         attention_seen: Vec::new(),
+        lost_minor: 0,
     };
     let line = OrderLine {
         id: OrderLineId(app.entropy.uuid_v7(now)),

@@ -113,6 +113,7 @@ async fn write_order(
     order.refunded_minor = facts.refunded_minor;
     order.paid_at = facts.paid_at.map(Instant);
     order.disputed_at = facts.disputed_at.map(Instant);
+    order.lost_minor = facts.lost_minor;
     order.needs_attention = facts.attention(&order.attention_seen);
     let changed = before != *order;
     if !changed && grown == 0 {
@@ -128,7 +129,7 @@ async fn write_order(
     }
     let action = if before.paid_at.is_none() && order.paid_at.is_some() {
         "order.pay"
-    } else if before.disputed_at != order.disputed_at {
+    } else if (before.disputed_at, before.lost_minor) != (order.disputed_at, order.lost_minor) {
         "order.dispute"
     } else if before.refunded_minor != order.refunded_minor {
         "order.refund"
@@ -151,6 +152,7 @@ pub(super) fn told(order: &Order) -> Value {
         "capturedMinor": order.captured_minor,
         "refundedMinor": order.refunded_minor,
         "disputedAt": order.disputed_at,
+        "lostMinor": order.lost_minor,
         "needsAttention": order.needs_attention,
     })
 }

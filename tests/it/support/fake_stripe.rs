@@ -170,6 +170,12 @@ impl FakeStripe {
         self.complete(session_id, PaymentStatus::Unpaid)
     }
 
+    /// A refund of this payment fails after all: its amount can be refunded again.
+    pub fn refund_fails(&self, payment_intent: &str, amount: i64) {
+        let mut inner = self.lock();
+        inner.payments.get_mut(payment_intent).unwrap().refunded -= amount;
+    }
+
     /// The client's bank disputes the payment.
     pub fn dispute(&self, payment_intent: &str) {
         self.lock()

@@ -4,7 +4,13 @@ use companion::{
     clock::Clock,
     config::Payments,
     db::ids::BookingId,
-    integrations::{payments::events::EventHead, stripe_signature::sign},
+    integrations::{
+        payments::{
+            events::{EventHead, SessionObject, session_event},
+            webhook_event::SessionChange,
+        },
+        stripe_signature::sign,
+    },
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -80,6 +86,16 @@ impl Shop {
             .to_owned()
     }
 
+    /// An order that is paid, and its session.
+    pub async fn paid(&self) -> (String, SessionObject) {
+        let order = self.order().await;
+        let session = self.session(&order).await;
+        let object = self.stripe.pay(&session);
+        let event = session_event(&self.head(1), SessionChange::Completed, &object);
+        assert_eq!(self.tell(&event).await, 200);
+        (order, object)
+    }
+
     /// The id of the only order.
     pub async fn order_id(&self) -> String {
         let answer = self
@@ -148,7 +164,7 @@ impl Shop {
         let answer = self
             .staff
             .post(
-                "query($id: ID!) { order(id: $id) { state captured { amountMinor } refunded { amountMinor } paidAt disputedAt
+                "query($id: ID!) { order(id: $id) { state captured { amountMinor } refunded { amountMinor } lost { amountMinor } paidAt disputedAt
                  needsAttention booking { state } checkout { state } refunds { amount { amountMinor } state cause } } }",
                 json!({ "id": order }),
             )

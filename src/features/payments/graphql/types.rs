@@ -211,7 +211,13 @@ impl Order {
         self.0.paid_at.map(|at| DateTime(*at))
     }
 
-    /// When the client's bank disputed the payment; refunds are held since. Null without a dispute and when it is won.
+    /// What the client's bank took back in disputes that are lost; it can't be refunded any more.
+    async fn lost(&self) -> Result<Money> {
+        self.money(self.0.lost_minor)
+    }
+
+    /// When the client's bank disputed the payment; refunds are held since. Null without an open dispute: once it is won
+    /// refunds go on, once it is lost what is left can be refunded.
     async fn disputed_at(&self) -> Option<DateTime> {
         self.0.disputed_at.map(|at| DateTime(*at))
     }

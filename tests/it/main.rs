@@ -35,6 +35,7 @@ mod keyset_plans;
 mod mail;
 mod media;
 mod migrations;
+mod money_back;
 mod nodes;
 mod payments;
 mod pooler;

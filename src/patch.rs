@@ -29,14 +29,12 @@ impl<T> Patch<T> {
 
 /// Refuses an edit of another version than this one with `CONFLICT` and `details.version`.
 pub fn expect_version(expected: Option<i32>, version: i32) -> Result<()> {
-    expect_version_at("expectedVersion", expected, version)
-}
-
-/// The same where the version is a field of the input.
-pub fn expect_version_at(path: &str, expected: Option<i32>, version: i32) -> Result<()> {
     if expected.is_none_or(|expected| expected == version) {
         return Ok(());
     }
     let problem = Problem::new(ErrorCode::Conflict, "It was changed meanwhile.");
-    Err(problem.at(path).with(json!({ "version": version })).into())
+    Err(problem
+        .at("expectedVersion")
+        .with(json!({ "version": version }))
+        .into())
 }

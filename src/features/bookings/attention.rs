@@ -10,7 +10,7 @@ use crate::{
     auth::viewer::Viewer,
     db::ids::BookingId,
     error::{Error, Problems, Result},
-    patch::expect_version_at,
+    patch::expect_version,
     text,
 };
 
@@ -41,7 +41,7 @@ pub async fn clear(
     let action = Action::Settle;
     let decision = decide(&booking.facts(), action, side, now);
     if decision != Err(Refusal::NotAllowed) {
-        expect_version_at("input.expectedVersion", expected_version, booking.version)?;
+        expect_version(expected_version, booking.version)?;
     }
     decision.map_err(refuse)?;
     let after = Booking {

@@ -14,7 +14,7 @@ use crate::{
     db::{Instant, ids::OrderId},
     error::{Error, Problems, Result},
     features::audit::Entry,
-    patch::expect_version_at,
+    patch::expect_version,
     text,
 };
 
@@ -43,7 +43,7 @@ pub async fn clear(
     let id = id.ok_or_else(missing)?;
     let mut tx = app.db.begin().await?;
     let mut order = model::lock(&mut tx, id).await?.ok_or_else(missing)?;
-    expect_version_at("input.expectedVersion", expected_version, order.version)?;
+    expect_version(expected_version, order.version)?;
     let actor = Actor::Viewer(viewer);
     let facts = recompute(&mut tx, app, &mut order, 0, actor, now).await?;
     if order.needs_attention.is_none() {

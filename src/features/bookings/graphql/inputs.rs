@@ -49,8 +49,6 @@ pub struct BookingNoShowInput {
 pub struct BookingAttentionClearInput {
     /// For staff alone, in the audit trail; at most 2 000 characters.
     pub note: Option<String>,
-    /// Refuse with `CONFLICT` unless the booking has this version.
-    pub expected_version: Option<i32>,
 }
 
 /// Another time.

@@ -236,12 +236,11 @@ impl BookingMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The booking (`bkg_…`).")] id: ID,
         #[graphql(desc = "How it was settled.")] input: Option<BookingAttentionClearInput>,
+        #[graphql(desc = "Refuse with `CONFLICT` unless `version` is this.")]
+        expected_version: Option<i32>,
     ) -> Result<BookingAttentionClearPayload> {
         let (app, viewer, id) = (ctx.app(), ctx.viewer(), args::maybe_id(&id));
-        let BookingAttentionClearInput {
-            note,
-            expected_version,
-        } = input.unwrap_or_default();
+        let BookingAttentionClearInput { note } = input.unwrap_or_default();
         let done = retry_conflict(|| {
             service::clear_attention(app, viewer, id, note.as_deref(), expected_version)
         });

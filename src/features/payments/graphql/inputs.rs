@@ -28,8 +28,6 @@ pub struct RefundCreateInput {
 pub struct OrderAttentionClearInput {
     /// For staff alone, in the audit trail; at most 2 000 characters.
     pub note: Option<String>,
-    /// Refuse with `CONFLICT` unless the order has this version.
-    pub expected_version: Option<i32>,
 }
 
 /// Which orders to list.

@@ -163,12 +163,11 @@ impl PaymentMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The order (`ord_…`).")] id: ID,
         #[graphql(desc = "How it was settled.")] input: Option<OrderAttentionClearInput>,
+        #[graphql(desc = "Refuse with `CONFLICT` unless `version` is this.")]
+        expected_version: Option<i32>,
     ) -> Result<OrderAttentionClearPayload> {
         let (app, viewer, id) = (ctx.app(), ctx.viewer(), args::maybe_id::<OrderId>(&id));
-        let OrderAttentionClearInput {
-            note,
-            expected_version,
-        } = input.unwrap_or_default();
+        let OrderAttentionClearInput { note } = input.unwrap_or_default();
         let done =
             retry_conflict(|| attention::clear(app, viewer, id, note.as_deref(), expected_version));
         OrderAttentionClearPayload::of(done.await.map(|row| Order(Arc::new(row))))

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::{
-    auth::{access::AccessCache, codes::CodeKeys, passwords::Passwords, tokens::TokenKeys},
+    auth::{
+        access::AccessCache, codes::CodeKeys, passwords::Passwords, refusals::RecentRefusals,
+        tokens::TokenKeys,
+    },
     clock::Clock,
     config::{Config, Payments},
     db::{Db, PoolOptions},
     entropy::Entropy,
     error::{Error, Result},
-    features::audit::service::RecentRefusals,
     integrations::{
         mail::{self, Mailer},
         media::MediaStore,

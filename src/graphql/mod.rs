@@ -23,7 +23,7 @@ use crate::{
         bookings::graphql as bookings, boundary::graphql as boundary, catalog::graphql as catalog,
         media::graphql as media, payments::graphql as payments, providers::graphql as providers,
         reports::graphql as reports, reviews::graphql as reviews, roles::graphql as roles,
-        users::staff as users,
+        users::graphql::staff as users,
     },
 };
 use guard::Guarded;

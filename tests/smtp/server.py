@@ -8,10 +8,15 @@ Ends when standard input does.
 
 import asyncio
 import json
+import logging
 import ssl
 import sys
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+
+# A client that breaks the handshake off is what some tests are about.
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)
 
 
 class Handler:

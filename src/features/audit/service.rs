@@ -1,8 +1,5 @@
 //! Reading the audit trail, and writing down what was refused before any service was reached.
 
-use std::time::Duration;
-
-use moka::sync::Cache;
 use serde_json::json;
 
 use super::{
@@ -14,7 +11,6 @@ use crate::{
     app::App,
     auth::viewer::Viewer,
     cursor::{Page, Slice},
-    db::ids::SessionId,
     error::{Error, ErrorCode, Result},
     text,
 };
@@ -82,35 +78,6 @@ pub async fn refusal<T>(
         record_refused(&mut conn, app, viewer, app.clock.now(), entry).await?;
     }
     outcome
-}
-
-/// Which refusals of staff's fields were written down lately: one a minute for each session and field, so that who is
-/// refused cannot fill the trail.
-#[derive(Clone)]
-pub struct RecentRefusals(Cache<(SessionId, &'static str), ()>);
-
-impl RecentRefusals {
-    const KEPT: Duration = Duration::from_secs(60);
-    const MOST: u64 = 100_000;
-
-    /// None yet.
-    pub fn new() -> Self {
-        let cache = Cache::builder()
-            .max_capacity(Self::MOST)
-            .time_to_live(Self::KEPT)
-            .build();
-        Self(cache)
-    }
-
-    fn is_new(&self, session: SessionId, field: &'static str) -> bool {
-        self.0.entry((session, field)).or_insert(()).is_fresh()
-    }
-}
-
-impl Default for RecentRefusals {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 /// Writes down that a signed-in person asked for a field of staff with other rights. What fails is only logged: the

@@ -1,13 +1,16 @@
 //! People in the schema.
 
+pub mod staff;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
 
-use super::{model, staff::UserAccount};
+use super::model;
 use crate::{
     db::ids::UserId, error::Result, features::media::graphql::Media, graphql::context::ContextExt,
 };
+use staff::UserAccount;
 
 /// A person with an account, as everyone sees them.
 #[derive(async_graphql::Description, Clone)]

@@ -7,4 +7,3 @@ pub mod graphql;
 pub mod loaders;
 pub mod model;
 pub mod service;
-pub mod staff;

@@ -113,7 +113,7 @@ pub struct NewUser {
     pub city_id: Option<Option<CityId>>,
 }
 
-/// Makes an account with the role USER. The person sets a password by `passwordReset`, which proves the address.
+/// Makes an account with the role USER, whose address staff vouch for.
 ///
 /// Errors: `INVALID_INPUT` for every bad field, `NOT_FOUND` for the city, `ALREADY_EXISTS` for username or address.
 pub async fn create(app: &App, viewer: &Viewer, new: NewUser) -> Result<User> {

@@ -6,9 +6,11 @@ use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object};
 use uuid::Uuid;
 
 use super::{
-    graphql::User,
-    model::{self, list},
-    service::{self, Change, NewUser},
+    super::{
+        model::{self, list},
+        service::{self, Change, NewUser},
+    },
+    User,
 };
 use crate::{
     cursor::PageArgs,
@@ -148,7 +150,7 @@ pub struct UserCreateInput {
     pub display_name: String,
     /// A unique handle: 3 to 32 letters a-z, digits or `_`, beginning with a letter.
     pub username: Option<String>,
-    /// The address that signs the person in. You vouch for it; the password is set by `passwordReset`.
+    /// The person's address; you vouch for it. Signing in by it is not open yet.
     pub email: EmailAddress,
     /// The language of texts.
     #[graphql(default_with = "Language::En")]
@@ -164,7 +166,7 @@ pub struct UserUpdateInput {
     pub display_name: MaybeUndefined<String>,
     /// A unique handle: 3 to 32 letters a-z, digits or `_`, beginning with a letter; null takes it away.
     pub username: MaybeUndefined<String>,
-    /// The address that signs the person in; you vouch for it. Null takes it away.
+    /// The person's address; you vouch for it. Signing in by it is not open yet. Null takes it away.
     pub email: MaybeUndefined<EmailAddress>,
     /// The language of texts.
     pub language: MaybeUndefined<Language>,
@@ -289,7 +291,7 @@ pub struct UserMutations;
 
 #[Object]
 impl UserMutations {
-    /// Makes an account, to which a person signs in by e-mail address once they have set a password (`passwordReset`).
+    /// Makes an account for the person of an e-mail address, with the role USER. Signing in by address is not open yet.
     /// Codes: `INVALID_INPUT`, `NOT_FOUND` (the city), `ALREADY_EXISTS` (username or address).
     async fn user_create(
         &self,

@@ -131,6 +131,8 @@ pub struct SignInLimits {
     pub per_address_per_minute: u32,
     /// Sessions that one init data may open (security.md, "Telegram sign-in", 7).
     pub per_init_data: u32,
+    /// Passwords and codes that may be tried for one account in a minute, from wherever.
+    pub per_account_per_minute: u32,
     /// Refreshes by one address in a minute.
     pub refreshes_per_minute: u32,
 }
@@ -512,6 +514,7 @@ impl Config {
             sign_in_limits: SignInLimits {
                 per_address_per_minute: r.number("SIGN_IN_PER_MINUTE", 1..=1_000_000),
                 per_init_data: r.number("SIGN_IN_PER_INIT_DATA", 1..=1_000_000),
+                per_account_per_minute: r.number("SIGN_IN_PER_ACCOUNT", 1..=1_000_000),
                 refreshes_per_minute: r.number("REFRESH_PER_MINUTE", 1..=1_000_000),
             },
             smtp: read_smtp(&mut r, production),

@@ -156,6 +156,11 @@ pub static SETTINGS: &[Setting] = &[
         "Sessions that one init data may open.",
     ),
     fixed(
+        "SIGN_IN_PER_ACCOUNT",
+        "10",
+        "Passwords and codes that may be tried for one account in a minute, from wherever.",
+    ),
+    fixed(
         "REFRESH_PER_MINUTE",
         "300",
         "Token refreshes an address may try in a minute.",

@@ -49,6 +49,7 @@ pub struct Query(
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     accounts::AccountMutations,
+    accounts::email::EmailMutations,
     payments::PaymentMutations,
     reviews::ReviewMutations,
     boundary::BoundaryMutations,

@@ -303,9 +303,24 @@ fn rate_limited(http: &Http, viewer: &Viewer, plan: &Plan) -> Option<Standing> {
         let sign_ins = sign_ins
             .iter()
             .map(|init_data| http.limits.sign_in(address, init_data));
+        // What sends a mail is limited by address of the mail besides (rule 22).
+        let accounts = [
+            ("authRegister", "input"),
+            ("authLogin", "login"),
+            ("emailCodeSend", "email"),
+            ("emailVerify", "email"),
+            ("passwordReset", "email"),
+            ("passwordChange", "input"),
+        ];
+        let accounts = accounts
+            .iter()
+            .flat_map(|(field, argument)| arguments(field, argument));
+        let accounts: Vec<Standing> = accounts
+            .map(|account| http.limits.account(address, &account))
+            .collect();
         let refreshes = arguments("authRefresh", "refreshToken");
         let refreshes = refreshes.iter().map(|_| http.limits.refresh(address));
-        for standing in sign_ins.chain(refreshes) {
+        for standing in sign_ins.chain(refreshes).chain(accounts) {
             last = Some(standing);
             if standing.retry_after().is_some() {
                 return last;

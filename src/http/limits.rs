@@ -135,6 +135,7 @@ impl Limit {
 pub struct RateLimits {
     sign_in: Limit,
     init_data: Limit,
+    account: Limit,
     refresh: Limit,
 }
 
@@ -159,6 +160,13 @@ impl RateLimits {
         let refreshes = limits.refreshes_per_minute;
         Self {
             sign_in: Limit::new("sign-in", address, MINUTE, per_minute(address), clock),
+            account: Limit::new(
+                "account",
+                limits.per_account_per_minute,
+                MINUTE,
+                per_minute(limits.per_account_per_minute),
+                clock,
+            ),
             init_data: Limit::new("init-data", limits.per_init_data, life, once, clock),
             refresh: Limit::new("refresh", refreshes, MINUTE, per_minute(refreshes), clock),
         }
@@ -175,6 +183,21 @@ impl RateLimits {
             if of_data.retry_after.is_some() {
                 return of_data;
             }
+        }
+        standing
+    }
+
+    /// Counts a try at a password or a code: from this address, and for this account, named as it was typed.
+    pub fn account(&self, address: Option<IpAddr>, account: &str) -> Standing {
+        let standing = self.sign_in.check(address_key(address));
+        if standing.retry_after.is_some() || account.is_empty() {
+            return standing;
+        }
+        let of_account = self
+            .account
+            .check(key("account", account.trim().to_lowercase().as_bytes()));
+        if of_account.retry_after.is_some() {
+            return of_account;
         }
         standing
     }

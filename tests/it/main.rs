@@ -22,6 +22,7 @@ mod crash;
 mod demo;
 mod disputes;
 mod email_codes;
+mod email_sign_in;
 mod error_bodies;
 mod generated;
 mod graphiql;

@@ -153,10 +153,40 @@ async fn accounts(ledger: &mut Ledger) {
     ledger
         .mutation(3, &mia, revoke, &[&text(&other.unwrap()["id"])])
         .await;
+    by_email(ledger, &app).await;
     let logout = "authLogout(refreshToken: $) { loggedOut }";
     ledger
         .mutation(4, &anyone, logout, &[&text(&fresh["refreshToken"])])
         .await;
+}
+
+async fn by_email(ledger: &mut Ledger, app: &TestApp) {
+    let anyone = app.anonymous();
+    let (email, password) = ("zoe@example.org", "a good password");
+    let register = "authRegister(input: { email: $, password: $, displayName: $ }) { emailSent }";
+    let values = [email, password, "Zoe"];
+    ledger.mutation(5, &anyone, register, &values).await;
+    app.run_jobs().await;
+    let code = app.mailed_code();
+    let verify = "emailVerify(email: $, code: $, password: $) { accessToken }";
+    let values = [email, &code, password];
+    ledger.mutation(9, &anyone, verify, &values).await;
+    let login = "authLogin(login: $, password: $) { accessToken user { id } }";
+    let signed_in = ledger.mutation(4, &anyone, login, &[email, password]).await;
+    let mut zoe = anyone.with_token(&text(&signed_in["accessToken"]));
+    zoe.user_id = text(&signed_in["user"]["id"]);
+    app.settle(&[&zoe]).await;
+    let change = "passwordChange(input: { currentPassword: $, newPassword: $ }) { me { id } }";
+    let values = [password, "another password"];
+    ledger.mutation(6, &zoe, change, &values).await;
+    app.app.clock.advance(SignedDuration::from_mins(2));
+    let send = "emailCodeSend(email: $, purpose: PASSWORD_RESET) { emailSent }";
+    ledger.mutation(5, &anyone, send, &[email]).await;
+    app.run_jobs().await;
+    let code = app.mailed_code();
+    let reset = "passwordReset(email: $, code: $, newPassword: $) { accessToken }";
+    let values = [email, &code, "a third password"];
+    ledger.mutation(11, &anyone, reset, &values).await;
 }
 
 async fn catalog_and_providers(ledger: &mut Ledger) {

@@ -1,5 +1,7 @@
 //! Sign-in, sessions and `me` in the schema.
 
+pub mod email;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};

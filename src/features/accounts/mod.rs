@@ -7,6 +7,7 @@
 //! An e-mail address is proved by a code of six digits ([`codes`], rule 22), which a job sends ([`mail`]).
 
 pub mod codes;
+pub mod email;
 pub mod graphql;
 pub mod loaders;
 pub mod mail;

@@ -210,16 +210,18 @@ pub async fn revoke(
     Ok(ended == 1)
 }
 
-/// Ends every live session of a person; answers which.
-pub async fn revoke_all(
+/// Ends every live session of a person but this one; answers which.
+pub async fn revoke_others(
     conn: &mut AsyncPgConnection,
     user: UserId,
+    but: Option<SessionId>,
     reason: RevokedReason,
     now: Instant,
 ) -> QueryResult<Vec<SessionId>> {
     diesel::update(
         sessions::table
             .filter(sessions::user_id.eq(user))
+            .filter(sessions::id.is_distinct_from(but.unwrap_or(SessionId(uuid::Uuid::nil()))))
             .filter(sessions::revoked_at.is_null()),
     )
     .set((
@@ -229,6 +231,16 @@ pub async fn revoke_all(
     .returning(sessions::id)
     .get_results(conn)
     .await
+}
+
+/// Ends every live session of a person; answers which.
+pub async fn revoke_all(
+    conn: &mut AsyncPgConnection,
+    user: UserId,
+    reason: RevokedReason,
+    now: Instant,
+) -> QueryResult<Vec<SessionId>> {
+    revoke_others(conn, user, None, reason, now).await
 }
 
 /// Removes refresh tokens that expired before `before`, about `most` of them; answers how many. One that is locked stays.

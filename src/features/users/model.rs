@@ -237,3 +237,50 @@ pub async fn erase(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> 
         .await?;
     Ok(())
 }
+
+/// A person and what is kept of their password.
+type WithPassword = (User, Option<String>);
+
+diesel::define_sql_function! {
+    /// Lower case, by which addresses are compared in the unique index.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// Whom this signs in by a password: their verified address, or their username. Who has no verified address is not found.
+pub async fn by_login(
+    conn: &mut AsyncPgConnection,
+    login: &str,
+) -> QueryResult<Option<WithPassword>> {
+    let mut query = users::table
+        .filter(users::email_verified_at.is_not_null())
+        .select((User::as_select(), users::password_hash))
+        .into_boxed();
+    query = if login.contains('@') {
+        query.filter(lower(users::email.assume_not_null()).eq(lower(login.to_owned())))
+    } else {
+        query.filter(users::username.eq(login.to_ascii_lowercase()))
+    };
+    query.first(conn).await.optional()
+}
+
+/// One person with what is kept of their password.
+pub async fn with_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+) -> QueryResult<Option<WithPassword>> {
+    users::table
+        .find(id)
+        .select((User::as_select(), users::password_hash))
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Keeps the hash of a password.
+pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: &str) -> QueryResult<()> {
+    diesel::update(users::table.find(id))
+        .set(users::password_hash.eq(hash))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -150,7 +150,7 @@ pub struct UserCreateInput {
     pub display_name: String,
     /// A unique handle: 3 to 32 letters a-z, digits or `_`, beginning with a letter.
     pub username: Option<String>,
-    /// The person's address; you vouch for it. Signing in by it is not open yet.
+    /// The address that signs the person in; you vouch for it. They set a password by `passwordReset`.
     pub email: EmailAddress,
     /// The language of texts.
     #[graphql(default_with = "Language::En")]
@@ -166,7 +166,7 @@ pub struct UserUpdateInput {
     pub display_name: MaybeUndefined<String>,
     /// A unique handle: 3 to 32 letters a-z, digits or `_`, beginning with a letter; null takes it away.
     pub username: MaybeUndefined<String>,
-    /// The person's address; you vouch for it. Signing in by it is not open yet. Null takes it away.
+    /// The address that signs the person in; you vouch for it. Null takes it away.
     pub email: MaybeUndefined<EmailAddress>,
     /// The language of texts.
     pub language: MaybeUndefined<Language>,
@@ -291,7 +291,7 @@ pub struct UserMutations;
 
 #[Object]
 impl UserMutations {
-    /// Makes an account for the person of an e-mail address, with the role USER. Signing in by address is not open yet.
+    /// Makes an account for the person of an e-mail address, who sets a password by `passwordReset`.
     /// Codes: `INVALID_INPUT`, `NOT_FOUND` (the city), `ALREADY_EXISTS` (username or address).
     async fn user_create(
         &self,

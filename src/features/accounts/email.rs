@@ -1,0 +1,359 @@
+//! Sign-in by e-mail address, or username, and password (rule 22).
+//!
+//! Nothing here tells whether an address has an account: every address gets the same answer after the same work, and
+//! what differs is in the mail alone.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    codes::{self, Order},
+    mail::{self, Notice},
+    model::{
+        self as sessions, RevokedReason,
+        codes::{CodePurpose, owner_of_address},
+    },
+    service::{SignedIn, open_session},
+};
+use crate::{
+    app::App,
+    auth::{
+        passwords::{Password, PasswordHash, Verdict},
+        viewer::Viewer,
+    },
+    db::{Instant, Transaction, ids::UserId},
+    error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
+    features::{
+        audit::{self, Entry},
+        users::model::{self as users, Language, User, UserStatus},
+    },
+    text,
+};
+
+/// Who wants an account.
+pub struct Registration {
+    /// The address, which a code proves.
+    pub email: String,
+    /// 8 to 256 characters, unchanged.
+    pub password: Password,
+    /// The name that everyone sees.
+    pub display_name: String,
+    /// The unique handle.
+    pub username: Option<String>,
+    /// The language of texts.
+    pub language: Language,
+}
+
+/// What waits beside a code until its address is proved; the password only as its hash.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pending {
+    display_name: String,
+    username: Option<String>,
+    language: Language,
+    password_hash: String,
+}
+
+fn address(problems: &mut Problems, path: &str, typed: &str) -> Option<String> {
+    problems.take(path, text::email(typed))
+}
+
+/// Has a code sent to an address that shall get an account; one that has an account gets a mail that says so.
+///
+/// Errors: `INVALID_INPUT` for every bad field, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`), `UNAVAILABLE`.
+pub async fn register(app: &App, new: &Registration) -> Result<()> {
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let email = address(&mut problems, "input.email", &new.email);
+    let display_name = text::single_line(&new.display_name, 1..=100);
+    let display_name = problems.take("input.displayName", display_name);
+    let username = new.username.as_deref();
+    let username =
+        username.and_then(|typed| problems.take("input.username", text::username(typed)));
+    let good = new.password.check(email.as_deref(), username.as_deref());
+    problems.take("input.password", good);
+    problems.check()?;
+    mail::require(app)?;
+    // For a known address too: the same work for all.
+    let password_hash = app.passwords.hash(&new.password).await?;
+    let pending = Pending {
+        display_name: display_name.unwrap_or_default(),
+        username,
+        language: new.language,
+        password_hash: password_hash.expose().to_owned(),
+    };
+    let order = Order {
+        email: email.unwrap_or_default(),
+        purpose: CodePurpose::SignUp,
+        user_id: None,
+        language: new.language,
+        registration: Some(serde_json::to_value(pending).map_err(Error::internal)?),
+    };
+    let mut tx = app.db.begin().await?;
+    codes::send(&mut tx, app, order, now).await?;
+    tx.commit().await
+}
+
+/// Has a code sent again, or one for a new password.
+///
+/// Errors: `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`), `UNAVAILABLE`.
+pub async fn send_code(
+    app: &App,
+    typed: &str,
+    purpose: CodePurpose,
+    language: Language,
+) -> Result<()> {
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let email = address(&mut problems, "email", typed);
+    problems.check()?;
+    let order = Order {
+        email: email.unwrap_or_default(),
+        purpose,
+        user_id: None,
+        language,
+        registration: None,
+    };
+    let mut tx = app.db.begin().await?;
+    codes::send(&mut tx, app, order, now).await?;
+    tx.commit().await
+}
+
+fn wrong_code() -> Error {
+    let message = "The code is wrong or works no longer.";
+    Problem::new(ErrorCode::InvalidCode, message)
+        .at("code")
+        .into()
+}
+
+fn wrong_password(path: &str) -> Error {
+    Problem::new(ErrorCode::InvalidCredentials, "The password is wrong.")
+        .at(path)
+        .into()
+}
+
+/// Makes the account of a registration whose address the code proves, and signs in.
+///
+/// The password is asked for again: whoever registered the same address last chose the one that waits, and need not be
+/// who reads its mail.
+///
+/// Errors: `INVALID_INPUT`, `INVALID_CODE`, `INVALID_CREDENTIALS`, `ALREADY_EXISTS` for a username that was taken
+/// meanwhile.
+pub async fn verify(
+    app: &App,
+    viewer: &Viewer,
+    typed: &str,
+    code: &str,
+    password: &Password,
+) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let email = address(&mut problems, "email", typed).unwrap_or_default();
+    problems.check()?;
+    let code = codes::attempt(app, &email, CodePurpose::SignUp, None, code, "code").await?;
+    let pending = code.registration.clone().ok_or_else(wrong_code)?;
+    let pending: Pending = serde_json::from_value(pending).map_err(Error::internal)?;
+    let hash = PasswordHash::from_stored(pending.password_hash);
+    if app.passwords.verify(password, Some(&hash)).await? == Verdict::Wrong {
+        return Err(wrong_password("password"));
+    }
+    let user = User {
+        id: UserId(app.entropy.uuid_v7(now)),
+        display_name: pending.display_name,
+        username: pending.username,
+        language: pending.language,
+        city_id: None,
+        avatar_media_id: None,
+        telegram_id: None,
+        telegram_username: None,
+        status: UserStatus::Active,
+        version: 1,
+        created_at: Instant(now),
+        updated_at: Instant(now),
+        email: Some(code.email.clone()),
+        email_verified_at: Some(Instant(now)),
+        status_reason: None,
+    };
+    let mut tx = app.db.begin().await?;
+    codes::spend(&mut tx, &code, "code").await?;
+    users::insert(&mut tx, &user)
+        .await
+        .map_err(|error| match violated_constraint(&error) {
+            // The address has an account: its owner was told so by mail, and got no code.
+            Some("users_one_per_verified_email") => wrong_code(),
+            Some("users_username_key") => {
+                let message = "This username was taken meanwhile: register again.";
+                Problem::new(ErrorCode::AlreadyExists, message).into()
+            }
+            _ => error.into(),
+        })?;
+    users::set_password(&mut tx, user.id, hash.expose()).await?;
+    users::grant_role(&mut tx, user.id, "USER", Instant(now)).await?;
+    let entry = Entry {
+        action: "user.create",
+        target: Some(("usr", user.id.0)),
+        after: Some(json!({ "by": "email" })),
+        ..Entry::default()
+    };
+    audit::record(&mut tx, app, viewer, now, entry).await?;
+    let signed_in = open_session(&mut tx, app, viewer, user, "auth.emailVerify", now).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+/// Signs in by verified address, or username, and password. Each failure leaves a row in the audit trail.
+///
+/// Errors: `INVALID_CREDENTIALS`, the same for an unknown name, an unproved address and a wrong password;
+/// `NOT_ALLOWED` for a suspended person who knows the password.
+pub async fn sign_in(
+    app: &App,
+    viewer: &Viewer,
+    login: &str,
+    password: &Password,
+) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let mut conn = app.db.conn().await?;
+    let found = users::by_login(&mut conn, login.trim()).await?;
+    drop(conn);
+    let stored = found
+        .as_ref()
+        .and_then(|(_, hash)| hash.clone())
+        .map(PasswordHash::from_stored);
+    let verdict = app.passwords.verify(password, stored.as_ref()).await?;
+    let refused = |why: &str, user: Option<&User>| Entry {
+        action: "auth.login",
+        target: user.map(|user| ("usr", user.id.0)),
+        after: Some(json!({ "refused": why })),
+        ..Entry::default()
+    };
+    let mut tx = app.db.begin().await?;
+    let (user, needs_rehash) = match (found, verdict) {
+        (Some((user, _)), Verdict::Right { needs_rehash }) => (user, needs_rehash),
+        (found, _) => {
+            let entry = refused("wrong", found.as_ref().map(|(user, _)| user));
+            audit::record_refused(&mut tx, app, viewer, now, entry).await?;
+            tx.commit().await?;
+            let message = "The name or the password is wrong.";
+            return Err(Problem::new(ErrorCode::InvalidCredentials, message).into());
+        }
+    };
+    if user.status != UserStatus::Active {
+        let entry = refused("not active", Some(&user));
+        audit::record_refused(&mut tx, app, viewer, now, entry).await?;
+        tx.commit().await?;
+        return Err(Error::not_allowed("This account may not sign in."));
+    }
+    if needs_rehash {
+        let hash = app.passwords.hash(password).await?;
+        users::set_password(&mut tx, user.id, hash.expose()).await?;
+    }
+    let signed_in = open_session(&mut tx, app, viewer, user, "auth.login", now).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+/// A new password: kept, told to the person by mail, written to the trail; every session but `but` ends.
+async fn replace(
+    tx: &mut Transaction,
+    app: &App,
+    viewer: &Viewer,
+    user: &User,
+    hash: &PasswordHash,
+    action: &'static str,
+) -> Result<()> {
+    let now = app.clock.now();
+    users::set_password(tx, user.id, hash.expose()).await?;
+    let but = viewer
+        .signed_in()
+        .filter(|person| person.user_id == user.id)
+        .map(|person| person.session_id);
+    let reason = RevokedReason::Revoked;
+    sessions::revoke_others(tx, user.id, but, reason, Instant(now)).await?;
+    let entry = Entry {
+        action,
+        target: Some(("usr", user.id.0)),
+        ..Entry::default()
+    };
+    audit::record(tx, app, viewer, now, entry).await?;
+    if user.email_verified_at.is_some() && app.mail.is_configured() {
+        let notice = mail::Order::Notice {
+            user: user.id,
+            notice: Notice::PasswordChanged,
+            at: now,
+        };
+        mail::enqueue(tx, app, notice, now).await?;
+    }
+    Ok(())
+}
+
+/// Changes the viewer's password; their other sessions end.
+///
+/// Errors: `INVALID_INPUT` for the new one, `INVALID_STATE` without a password, `INVALID_CREDENTIALS` for the old one.
+pub async fn change_password(
+    app: &App,
+    viewer: &Viewer,
+    current: &Password,
+    new: &Password,
+) -> Result<User> {
+    let id = viewer.require_user()?;
+    let mut conn = app.db.conn().await?;
+    let (user, stored) = users::with_password(&mut conn, id)
+        .await?
+        .ok_or(Error::Forbidden)?;
+    drop(conn);
+    let mut problems = Problems::new();
+    let good = new.check(user.email.as_deref(), user.username.as_deref());
+    problems.take("input.newPassword", good);
+    problems.check()?;
+    let Some(stored) = stored.map(PasswordHash::from_stored) else {
+        let message = "This account has no password: `passwordReset` sets one.";
+        return Err(Problem::new(ErrorCode::InvalidState, message)
+            .with(json!({ "state": "NO_PASSWORD" }))
+            .into());
+    };
+    if app.passwords.verify(current, Some(&stored)).await? == Verdict::Wrong {
+        return Err(wrong_password("input.currentPassword"));
+    }
+    let hash = app.passwords.hash(new).await?;
+    let mut tx = app.db.begin().await?;
+    users::lock(&mut tx, id).await?.ok_or(Error::Forbidden)?;
+    replace(&mut tx, app, viewer, &user, &hash, "auth.passwordChange").await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+/// Sets a new password by a code that was mailed to the person's address, and signs in; every other session ends.
+///
+/// Errors: `INVALID_INPUT`, `INVALID_CODE`, `NOT_ALLOWED` for a suspended person.
+pub async fn reset_password(
+    app: &App,
+    viewer: &Viewer,
+    typed: &str,
+    code: &str,
+    new: &Password,
+) -> Result<SignedIn> {
+    let now = app.clock.now();
+    let mut problems = Problems::new();
+    let email = address(&mut problems, "email", typed);
+    problems.take("newPassword", new.check(email.as_deref(), None));
+    problems.check()?;
+    let email = email.unwrap_or_default();
+    let code = codes::attempt(app, &email, CodePurpose::PasswordReset, None, code, "code").await?;
+    let mut conn = app.db.conn().await?;
+    let owner = owner_of_address(&mut conn, &email).await?;
+    drop(conn);
+    let owner = owner.ok_or_else(wrong_code)?;
+    let hash = app.passwords.hash(new).await?;
+    let mut tx = app.db.begin().await?;
+    let user = users::lock(&mut tx, owner.id)
+        .await?
+        .ok_or_else(wrong_code)?;
+    if user.status != UserStatus::Active {
+        return Err(Error::not_allowed("This account may not sign in."));
+    }
+    codes::spend(&mut tx, &code, "code").await?;
+    replace(&mut tx, app, viewer, &user, &hash, "auth.passwordReset").await?;
+    let signed_in = open_session(&mut tx, app, viewer, user, "auth.passwordReset", now).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}

@@ -182,6 +182,7 @@ async fn every_root_field_admits_its_audience_and_refuses_all_others_without_eff
         // Everyone calls from one address with the same nonsense.
         config.sign_in_limits.per_address_per_minute = 1_000;
         config.sign_in_limits.per_init_data = 1_000;
+        config.sign_in_limits.per_account_per_minute = 1_000;
         config.sign_in_limits.refreshes_per_minute = 1_000;
     })
     .await;

@@ -76,6 +76,8 @@ pub const MUTATIONS: &[(&str, Audience)] = &[
     ("emailVerify", Everyone),
     ("passwordReset", Everyone),
     ("passwordChange", SignedIn),
+    ("accountLinkTelegram", SignedIn),
+    ("accountLinkEmail", SignedIn),
     ("sessionRevoke", SignedIn),
     ("meUpdate", SignedIn),
     ("mediaUploadBegin", SignedIn),

@@ -50,6 +50,7 @@ pub struct Query(
 pub struct Mutation(
     accounts::AccountMutations,
     accounts::email::EmailMutations,
+    accounts::linking::LinkMutations,
     payments::PaymentMutations,
     reviews::ReviewMutations,
     boundary::BoundaryMutations,

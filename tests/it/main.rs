@@ -33,6 +33,7 @@ mod jobs;
 mod journey;
 mod keyset_lists;
 mod keyset_plans;
+mod linking;
 mod mail;
 mod media;
 mod migrations;

@@ -116,15 +116,20 @@ async fn each_operation_has_its_number_of_statements() {
     );
 }
 
+const BOT: &str = "123456:test-bot-token-of-this-suite";
+
+fn init_data(app: &TestApp, id: i64) -> String {
+    let user = json!({ "id": id, "first_name": "Mia" }).to_string();
+    let data = telegram::sign(&user, &SecretString::from(BOT), app.now(), &[]).unwrap();
+    data.replace('"', "\\\"")
+}
+
 async fn accounts(ledger: &mut Ledger) {
-    const BOT: &str = "123456:test-bot-token-of-this-suite";
     let app = TestApp::start_with(|config| {
         config.telegram_bot_tokens = vec![SecretString::from(BOT)];
     })
     .await;
-    let user = json!({ "id": 42, "first_name": "Mia" }).to_string();
-    let data = telegram::sign(&user, &SecretString::from(BOT), app.now(), &[]).unwrap();
-    let data = data.replace('"', "\\\"");
+    let data = init_data(&app, 42);
     let anyone = app.anonymous();
     let sign_in = "authTelegram(initData: $) { accessToken refreshToken user { id } }";
     ledger.mutation(7, &anyone, sign_in, &[&data]).await;
@@ -179,6 +184,15 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let change = "passwordChange(input: { currentPassword: $, newPassword: $ }) { me { id } }";
     let values = [password, "another password"];
     ledger.mutation(6, &zoe, change, &values).await;
+    let link = "accountLinkTelegram(initData: $) { user { id } }";
+    ledger.mutation(7, &zoe, link, &[&init_data(app, 77)]).await;
+    let bob = app.user("Bob").await;
+    let send = "emailCodeSend(email: $, purpose: LINK) { emailSent }";
+    ledger.mutation(6, &bob, send, &["bob@example.org"]).await;
+    app.run_jobs().await;
+    let link = "accountLinkEmail(email: $, code: $) { user { id } }";
+    let values = ["bob@example.org", &app.mailed_code()];
+    ledger.mutation(8, &bob, link, &values).await;
     app.app.clock.advance(SignedDuration::from_mins(2));
     let send = "emailCodeSend(email: $, purpose: PASSWORD_RESET) { emailSent }";
     ledger.mutation(5, &anyone, send, &[email]).await;

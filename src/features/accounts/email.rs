@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     codes::{self, Order},
+    linking,
     mail::{self, Notice},
     model::{
         self as sessions, RevokedReason,
@@ -54,13 +55,14 @@ struct Pending {
     password_hash: String,
 }
 
-fn address(problems: &mut Problems, path: &str, typed: &str) -> Option<String> {
+pub(super) fn address(problems: &mut Problems, path: &str, typed: &str) -> Option<String> {
     problems.take(path, text::email(typed))
 }
 
 /// Has a code sent to an address that shall get an account; one that has an account gets a mail that says so.
 ///
-/// Errors: `INVALID_INPUT` for every bad field, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`), `UNAVAILABLE`.
+/// Errors: `INVALID_INPUT` for every bad field, `ALREADY_EXISTS` for the username, `TOO_MANY_ATTEMPTS`
+/// (`details.retryAfterMs`), `UNAVAILABLE`.
 pub async fn register(app: &App, new: &Registration) -> Result<()> {
     let now = app.clock.now();
     let mut problems = Problems::new();
@@ -76,6 +78,16 @@ pub async fn register(app: &App, new: &Registration) -> Result<()> {
     mail::require(app)?;
     // For a known address too: the same work for all.
     let password_hash = app.passwords.hash(&new.password).await?;
+    if let Some(username) = &username {
+        let mut conn = app.db.conn().await?;
+        if users::has_username(&mut conn, username).await? {
+            return Err(
+                Problem::new(ErrorCode::AlreadyExists, "This username is taken.")
+                    .at("input.username")
+                    .into(),
+            );
+        }
+    }
     let pending = Pending {
         display_name: display_name.unwrap_or_default(),
         username,
@@ -94,11 +106,13 @@ pub async fn register(app: &App, new: &Registration) -> Result<()> {
     tx.commit().await
 }
 
-/// Has a code sent again, or one for a new password.
+/// Has a code sent again, one for a new password, or one to add the address to the viewer's account.
 ///
-/// Errors: `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`), `UNAVAILABLE`.
+/// Errors: `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`), `UNAVAILABLE`; to add an address `NOT_ALLOWED`
+/// for an anonymous viewer and `INVALID_STATE` for one who has an address.
 pub async fn send_code(
     app: &App,
+    viewer: &Viewer,
     typed: &str,
     purpose: CodePurpose,
     language: Language,
@@ -107,10 +121,14 @@ pub async fn send_code(
     let mut problems = Problems::new();
     let email = address(&mut problems, "email", typed);
     problems.check()?;
+    let user_id = match purpose {
+        CodePurpose::SignUp | CodePurpose::PasswordReset => None,
+        CodePurpose::Link => Some(linking::without_email(app, viewer).await?),
+    };
     let order = Order {
         email: email.unwrap_or_default(),
         purpose,
-        user_id: None,
+        user_id,
         language,
         registration: None,
     };
@@ -220,36 +238,48 @@ pub async fn sign_in(
         .and_then(|(_, hash)| hash.clone())
         .map(PasswordHash::from_stored);
     let verdict = app.passwords.verify(password, stored.as_ref()).await?;
-    let refused = |why: &str, user: Option<&User>| Entry {
+    let rehashed = match verdict {
+        Verdict::Right { needs_rehash: true } => Some(app.passwords.hash(password).await?),
+        _ => None,
+    };
+    let mut tx = app.db.begin().await?;
+    let known = found.as_ref().map(|(user, _)| ("usr", user.id.0));
+    let user = match found {
+        // A password that was changed while its hash was computed is wrong now.
+        Some((user, hash)) if verdict != Verdict::Wrong => {
+            let locked = users::lock_with_password(&mut tx, user.id).await?;
+            locked.and_then(|(user, current)| (current == hash).then_some(user))
+        }
+        _ => None,
+    };
+    let (why, refusal) = match user {
+        Some(user) if user.status == UserStatus::Active => {
+            if let Some(hash) = rehashed {
+                users::set_password(&mut tx, user.id, hash.expose()).await?;
+            }
+            let signed_in = open_session(&mut tx, app, viewer, user, "auth.login", now).await?;
+            tx.commit().await?;
+            return Ok(signed_in);
+        }
+        Some(_) => {
+            let message = "This account may not sign in.";
+            ("not active", Error::not_allowed(message))
+        }
+        None => {
+            let message = "The name or the password is wrong.";
+            let problem = Problem::new(ErrorCode::InvalidCredentials, message);
+            ("wrong", problem.into())
+        }
+    };
+    let entry = Entry {
         action: "auth.login",
-        target: user.map(|user| ("usr", user.id.0)),
+        target: known,
         after: Some(json!({ "refused": why })),
         ..Entry::default()
     };
-    let mut tx = app.db.begin().await?;
-    let (user, needs_rehash) = match (found, verdict) {
-        (Some((user, _)), Verdict::Right { needs_rehash }) => (user, needs_rehash),
-        (found, _) => {
-            let entry = refused("wrong", found.as_ref().map(|(user, _)| user));
-            audit::record_refused(&mut tx, app, viewer, now, entry).await?;
-            tx.commit().await?;
-            let message = "The name or the password is wrong.";
-            return Err(Problem::new(ErrorCode::InvalidCredentials, message).into());
-        }
-    };
-    if user.status != UserStatus::Active {
-        let entry = refused("not active", Some(&user));
-        audit::record_refused(&mut tx, app, viewer, now, entry).await?;
-        tx.commit().await?;
-        return Err(Error::not_allowed("This account may not sign in."));
-    }
-    if needs_rehash {
-        let hash = app.passwords.hash(password).await?;
-        users::set_password(&mut tx, user.id, hash.expose()).await?;
-    }
-    let signed_in = open_session(&mut tx, app, viewer, user, "auth.login", now).await?;
+    audit::record_refused(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
-    Ok(signed_in)
+    Err(refusal)
 }
 
 /// A new password: kept, told to the person by mail, written to the trail; every session but `but` ends.
@@ -297,7 +327,7 @@ pub async fn change_password(
 ) -> Result<User> {
     let id = viewer.require_user()?;
     let mut conn = app.db.conn().await?;
-    let (user, stored) = users::with_password(&mut conn, id)
+    let (user, kept) = users::with_password(&mut conn, id)
         .await?
         .ok_or(Error::Forbidden)?;
     drop(conn);
@@ -305,7 +335,7 @@ pub async fn change_password(
     let good = new.check(user.email.as_deref(), user.username.as_deref());
     problems.take("input.newPassword", good);
     problems.check()?;
-    let Some(stored) = stored.map(PasswordHash::from_stored) else {
+    let Some(stored) = kept.clone().map(PasswordHash::from_stored) else {
         let message = "This account has no password: `passwordReset` sets one.";
         return Err(Problem::new(ErrorCode::InvalidState, message)
             .with(json!({ "state": "NO_PASSWORD" }))
@@ -316,7 +346,13 @@ pub async fn change_password(
     }
     let hash = app.passwords.hash(new).await?;
     let mut tx = app.db.begin().await?;
-    users::lock(&mut tx, id).await?.ok_or(Error::Forbidden)?;
+    let (user, current) = users::lock_with_password(&mut tx, id)
+        .await?
+        .ok_or(Error::Forbidden)?;
+    // Changed while its hash was computed.
+    if current != kept {
+        return Err(wrong_password("input.currentPassword"));
+    }
     replace(&mut tx, app, viewer, &user, &hash, "auth.passwordChange").await?;
     tx.commit().await?;
     Ok(user)
@@ -347,6 +383,7 @@ pub async fn reset_password(
     let mut tx = app.db.begin().await?;
     let user = users::lock(&mut tx, owner.id)
         .await?
+        .filter(|user| user.has_email(&email))
         .ok_or_else(wrong_code)?;
     if user.status != UserStatus::Active {
         return Err(Error::not_allowed("This account may not sign in."));

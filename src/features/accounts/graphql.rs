@@ -1,6 +1,7 @@
 //! Sign-in, sessions and `me` in the schema.
 
 pub mod email;
+pub mod linking;
 
 use std::sync::Arc;
 

@@ -40,6 +40,8 @@ const RETRY: std::time::Duration = std::time::Duration::from_secs(300);
 pub enum Notice {
     /// The password was changed.
     PasswordChanged,
+    /// A Telegram account signs in from now on.
+    TelegramLinked,
 }
 
 /// A mail to be sent, as it lies in the queue.
@@ -214,6 +216,7 @@ async fn notice_letter(
     };
     let topic = match notice {
         Notice::PasswordChanged => Topic::PasswordChanged(at),
+        Notice::TelegramLinked => Topic::TelegramLinked(at),
     };
     Ok(Some(Letter {
         id: name,

@@ -1,6 +1,7 @@
 //! Rows of `sessions` and `refresh_tokens`; those of codes by e-mail are in [`codes`].
 
 pub mod codes;
+pub mod linking;
 
 use diesel::{
     prelude::*,

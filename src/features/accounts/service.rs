@@ -78,7 +78,7 @@ pub async fn sign_in_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Re
     Ok(signed_in)
 }
 
-fn refused_init_data(error: InitDataError) -> Error {
+pub(super) fn refused_init_data(error: InitDataError) -> Error {
     match error {
         InitDataError::Malformed(why) => Problem::new(
             ErrorCode::InvalidInput,

@@ -74,6 +74,19 @@ pub struct User {
     pub status_reason: Option<String>,
 }
 
+impl User {
+    /// Whether this is the verified address of theirs, in any case.
+    pub fn has_email(&self, email: &str) -> bool {
+        self.verified_email()
+            .is_some_and(|own| own.eq_ignore_ascii_case(email))
+    }
+
+    /// The address that signs them in.
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email_verified_at.and(self.email.as_deref())
+    }
+}
+
 /// The people with these ids, in no order.
 pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
     users::table
@@ -274,6 +287,46 @@ pub async fn with_password(
         .first(conn)
         .await
         .optional()
+}
+
+/// Locks a person's row as [`lock`] does, and reads it with what is kept of their password.
+pub async fn lock_with_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+) -> QueryResult<Option<WithPassword>> {
+    users::table
+        .find(id)
+        .select((User::as_select(), users::password_hash))
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Whether somebody has this username, given in lower case.
+pub async fn has_username(conn: &mut AsyncPgConnection, username: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(
+        users::table.filter(users::username.eq(username)),
+    ))
+    .get_result(conn)
+    .await
+}
+
+/// Keeps which Telegram account signs a person in. Violates `users_telegram_id_key` for one that signs in another.
+pub async fn set_telegram(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    telegram_id: Option<i64>,
+    telegram_username: Option<&str>,
+) -> QueryResult<()> {
+    diesel::update(users::table.find(id))
+        .set((
+            users::telegram_id.eq(telegram_id),
+            users::telegram_username.eq(telegram_username),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Keeps the hash of a password.

@@ -426,7 +426,8 @@ pub async fn delete(
     Ok(gone)
 }
 
-async fn erase(
+/// Erases a person, whose row is locked, and the grants with it ([`delete`]).
+pub(crate) async fn erase(
     tx: &mut Transaction,
     app: &App,
     viewer: &Viewer,

@@ -31,6 +31,8 @@ pub enum EmailCodePurpose {
     SignUp,
     /// To set a new password by `passwordReset`.
     PasswordReset,
+    /// To add the address to your account by `accountLinkEmail`; the request must be signed in.
+    Link,
 }
 
 /// Who wants an account.
@@ -96,7 +98,7 @@ pub struct EmailMutations;
 impl EmailMutations {
     /// Has a code of 6 digits mailed to an address that shall get an account; `emailVerify` makes it. The answer is the
     /// same for an address that has one, whose mail says so. A code works for 10 minutes and three tries. Codes:
-    /// `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (a code was sent less than 60 s ago, or ten today; `details.retryAfterMs`).
+    /// `INVALID_INPUT`, `ALREADY_EXISTS` (the username), `TOO_MANY_ATTEMPTS` (a code was sent less than 60 s ago, or ten today; `details.retryAfterMs`).
     async fn auth_register(
         &self,
         ctx: &Context<'_>,
@@ -113,9 +115,10 @@ impl EmailMutations {
         EmailSentPayload::of(retry_conflict(|| email::register(app, &new)).await)
     }
 
-    /// Has a code mailed to an address: the code of a registration once more, or one for a new password. The answer is
-    /// the same whether the address has an account or not. Codes: `INVALID_INPUT`, `TOO_MANY_ATTEMPTS`
-    /// (`details.retryAfterMs`).
+    /// Has a code mailed to an address: the code of a registration once more, one for a new password, or one to add the
+    /// address to your account. The answer is the same whether the address has an account or not. Codes:
+    /// `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`); for LINK `NOT_ALLOWED` (not signed in) and
+    /// `INVALID_STATE` (`details.state` EMAIL_LINKED: your account has an address).
     async fn email_code_send(
         &self,
         ctx: &Context<'_>,
@@ -127,13 +130,15 @@ impl EmailMutations {
         )]
         language: Language,
     ) -> Result<EmailSentPayload> {
-        let app = ctx.app();
+        let (app, viewer) = (ctx.app(), ctx.viewer());
         let purpose = match purpose {
             EmailCodePurpose::SignUp => codes::CodePurpose::SignUp,
             EmailCodePurpose::PasswordReset => codes::CodePurpose::PasswordReset,
+            EmailCodePurpose::Link => codes::CodePurpose::Link,
         };
         let language: users::Language = language.into();
-        let sent = retry_conflict(|| email::send_code(app, &email.0, purpose, language)).await;
+        let sent =
+            retry_conflict(|| email::send_code(app, viewer, &email.0, purpose, language)).await;
         EmailSentPayload::of(sent)
     }
 

@@ -19,6 +19,8 @@ pub(super) enum Topic {
     Link(Code),
     /// The password was changed, then.
     PasswordChanged(Timestamp),
+    /// A Telegram account was linked, then.
+    TelegramLinked(Timestamp),
 }
 
 impl Topic {
@@ -30,6 +32,7 @@ impl Topic {
             Self::PasswordReset(_) => "password_reset",
             Self::Link(_) => "link",
             Self::PasswordChanged(_) => "password_changed",
+            Self::TelegramLinked(_) => "telegram_linked",
         }
     }
 }
@@ -149,6 +152,19 @@ fn english(topic: &Topic, app: &str) -> Words {
                 ),
             ],
         ),
+        Topic::TelegramLinked(at) => words(
+            app,
+            "a Telegram account was added to your account",
+            vec![
+                say(format!(
+                    "Since {} a Telegram account signs in to your account, too.",
+                    when(*at)
+                )),
+                say(
+                    "Wasn't it you? Then reset your password at once, which ends every session, and write to us.",
+                ),
+            ],
+        ),
     }
 }
 
@@ -190,6 +206,17 @@ fn chinese(topic: &Topic, app: &str) -> Words {
             vec![
                 say(format!("您账号的密码已于 {} 更改。", when(*at))),
                 say("如果不是您本人操作，请立即重置密码，并结束您不认识的登录会话。"),
+            ],
+        ),
+        Topic::TelegramLinked(at) => words(
+            app,
+            "您的账号新增了一种登录方式",
+            vec![
+                say(format!(
+                    "自 {} 起，一个 Telegram 账号也可以登录您的账号。",
+                    when(*at)
+                )),
+                say("如果不是您本人操作，请立即重置密码（这会结束所有登录会话），并与我们联系。"),
             ],
         ),
     }
@@ -240,6 +267,19 @@ fn russian(topic: &Topic, app: &str) -> Words {
                 )),
                 say(
                     "Это были не вы? Тогда сразу сбросьте пароль и завершите незнакомые вам сеансы.",
+                ),
+            ],
+        ),
+        Topic::TelegramLinked(at) => words(
+            app,
+            "к вашей учётной записи добавлен ещё один вход",
+            vec![
+                say(format!(
+                    "С {} в вашу учётную запись можно войти и через Telegram.",
+                    when(*at)
+                )),
+                say(
+                    "Это были не вы? Тогда сразу сбросьте пароль — это завершит все сеансы — и напишите нам.",
                 ),
             ],
         ),

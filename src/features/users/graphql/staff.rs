@@ -65,7 +65,12 @@ impl UserAccount {
         self.0.email_verified_at.map(|at| DateTime(*at))
     }
 
-    /// The name of the Telegram account that signs the person in; null without one.
+    /// Whether a Telegram account signs the person in.
+    async fn telegram_linked(&self) -> bool {
+        self.0.telegram_id.is_some()
+    }
+
+    /// The name of that Telegram account; null without one.
     async fn telegram_username(&self) -> Option<&str> {
         self.0.telegram_username.as_deref()
     }

@@ -177,7 +177,7 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let values = [email, &code, password];
     ledger.mutation(9, &anyone, verify, &values).await;
     let login = "authLogin(login: $, password: $) { accessToken user { id } }";
-    let signed_in = ledger.mutation(4, &anyone, login, &[email, password]).await;
+    let signed_in = ledger.mutation(5, &anyone, login, &[email, password]).await;
     let mut zoe = anyone.with_token(&text(&signed_in["accessToken"]));
     zoe.user_id = text(&signed_in["user"]["id"]);
     app.settle(&[&zoe]).await;
@@ -187,6 +187,7 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let link = "accountLinkTelegram(initData: $) { user { id } }";
     ledger.mutation(7, &zoe, link, &[&init_data(app, 77)]).await;
     let bob = app.user("Bob").await;
+    app.settle(&[&bob]).await;
     let send = "emailCodeSend(email: $, purpose: LINK) { emailSent }";
     ledger.mutation(6, &bob, send, &["bob@example.org"]).await;
     app.run_jobs().await;

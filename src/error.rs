@@ -257,7 +257,19 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        let Self::Rejected(problems) = self else {
+            return fmt::Debug::fmt(self, f);
+        };
+        for (index, problem) in problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            if !problem.field.is_empty() {
+                write!(f, "{}: ", problem.field.join("."))?;
+            }
+            f.write_str(&problem.message)?;
+        }
+        Ok(())
     }
 }
 

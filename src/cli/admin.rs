@@ -3,17 +3,23 @@
 use clap::Subcommand;
 
 use super::output::{Failure, app};
-use crate::{config::Config, features::accounts::service};
+use crate::{
+    config::Config,
+    features::accounts::service::{self, AdminSignIn},
+};
 
 /// Manage administrators.
 #[derive(Subcommand)]
 pub(super) enum Admin {
-    /// Make the person of this Telegram account an administrator (the account is made when there is none).
+    /// Make a person an administrator (the account is made when there is none).
     Create {
-        /// The Telegram user id that signs the person in.
+        /// The number of the Telegram account that signs the person in.
+        #[arg(long, required_unless_present = "email", conflicts_with = "email")]
+        telegram_id: Option<i64>,
+        /// The e-mail address that signs the person in, once `passwordReset` has set a password.
         #[arg(long)]
-        telegram_id: i64,
-        /// The name that everyone sees.
+        email: Option<String>,
+        /// The name that everyone sees, of a new account.
         #[arg(long, default_value = "Administrator")]
         name: String,
     },
@@ -21,8 +27,16 @@ pub(super) enum Admin {
 
 impl Admin {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
-        let Self::Create { telegram_id, name } = self;
-        let user = service::create_admin(&app(config)?, telegram_id, &name).await?;
+        let Self::Create {
+            telegram_id,
+            email,
+            name,
+        } = self;
+        let sign_in = match (telegram_id, email) {
+            (Some(id), _) => AdminSignIn::Telegram(id),
+            (None, email) => AdminSignIn::Email(email.unwrap_or_default()),
+        };
+        let user = service::create_admin(&app(config)?, sign_in, &name).await?;
         println!("{} is an administrator", user.id);
         Ok(())
     }

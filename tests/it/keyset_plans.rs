@@ -6,6 +6,7 @@ use companion::{
     features::{
         catalog::model as catalog,
         providers::model::{self as providers, Filter, Order, ProviderStatus},
+        users::model::UserStatus,
     },
 };
 use diesel::{QueryableByName, sql_types::Uuid};
@@ -13,7 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::support::{
     TestApp,
-    plans::{after, before, reads_only_its_page},
+    plans::{after, before, reads_by_index, reads_only_its_page},
 };
 
 const ROWS: usize = 100_000;
@@ -198,5 +199,65 @@ async fn services_far_down_cost_what_the_first_page_costs() {
             let query = catalog::services_query(&filter, &args.page(catalog::BY_TITLE).unwrap());
             reads_only_its_page(&mut conn, "services", query).await;
         }
+    }
+}
+
+/// Staff look for people among many, by the first page of every filter: no statement reads the table from end to end.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_found_through_an_index() {
+    use companion::features::users::model::list::{self, Filter, Sort};
+    let app = TestApp::start().await;
+    let mut conn = app.conn().await;
+    let sql = format!(
+        "INSERT INTO users (id, display_name, username, language, telegram_id, telegram_username, status, version, created_at,
+                updated_at, email, email_verified_at)
+             SELECT ('019aa000-0000-7000-8000-0010' || lpad(to_hex(i), 8, '0'))::uuid, 'Person ' || md5(i::text),
+                    'u' || substr(md5('u' || i), 1, 14), 'EN', i, 'tg_' || md5('t' || i),
+                    CASE WHEN i % 1000 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END, 1, timestamptz '2026-01-01Z' + i * interval '1 second',
+                    '2026-01-01Z', 'p' || i || '@example.org', '2026-01-01Z'
+             FROM generate_series(1, {ROWS}) i;
+         INSERT INTO user_roles (user_id, role_id, granted_at) SELECT u.id, r.id, '2026-01-01Z' FROM users u
+             JOIN roles r ON r.name = 'USER' OR r.name = 'MODERATOR' AND u.telegram_id % 5000 = 0;
+         ANALYZE users; ANALYZE user_roles"
+    );
+    conn.batch_execute(&sql).await.unwrap();
+    let role = async |conn: &mut AsyncPgConnection, name: &str| {
+        let id = at(conn, &format!("roles WHERE name = '{name}'"), 0).await;
+        Some(companion::db::ids::RoleId(id))
+    };
+    let (everyone, few) = (
+        role(&mut conn, "USER").await,
+        role(&mut conn, "MODERATOR").await,
+    );
+    let texts = [
+        "p77777@", // one address
+        "person",  // every name
+        "tg_c4ca", // the start of few Telegram names
+        "nobody such",
+        "u1", // fewer characters than a trigram
+        "pe", // the same, every name
+    ];
+    let mut filters: Vec<Filter> = texts
+        .map(|text| Filter {
+            text: Some(text.to_owned()),
+            ..Filter::default()
+        })
+        .into();
+    for role in [None, everyone, few] {
+        for status in [None, Some(UserStatus::Suspended), Some(UserStatus::Active)] {
+            filters.push(Filter {
+                text: None,
+                status,
+                role,
+            });
+        }
+    }
+    for filter in filters {
+        let page = after(None);
+        let newest = page.page(Sort::Newest.order()).unwrap();
+        let by_name = page.page(Sort::Name.order()).unwrap();
+        let what = format!("{filter:?}");
+        reads_by_index(&mut conn, &what, list::newest_query(&filter, &newest)).await;
+        reads_by_index(&mut conn, &what, list::name_query(&filter, &by_name)).await;
     }
 }

@@ -273,3 +273,50 @@ async fn log_lines_say_what_happened_and_no_secret() {
         graphql(none.clone(), none.clone(), 401, json!("UNAUTHENTICATED"))
     );
 }
+
+/// One command of the program on a database: whether it went well, and what it said.
+fn command(database_url: &str, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_companion"))
+        .args(arguments)
+        .current_dir(std::env::temp_dir())
+        .env_clear()
+        .env("DATABASE_URL", database_url)
+        .output()
+        .unwrap();
+    let said = if output.status.success() {
+        output.stdout
+    } else {
+        output.stderr
+    };
+    (
+        output.status.success(),
+        String::from_utf8(said).unwrap().trim().to_owned(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_makes_administrators_at_the_command_line() {
+    let database = TestDatabase::create().await;
+    let url = database.url();
+    let create = |by: [&str; 2]| command(&url, &[&["admin", "create"], by.as_slice()].concat());
+    let (done, first) = create(["--email", "Ada@example.org"]);
+    assert!(done && first.ends_with(" is an administrator"), "{first}");
+    // The address in another case is the same person; a Telegram account is somebody else.
+    assert_eq!(
+        create(["--email", "ada@EXAMPLE.org"]),
+        (true, first.clone())
+    );
+    let (done, second) = create(["--telegram-id", "42"]);
+    assert!(done && second != first, "{second}");
+    let id = first.split(' ').next().unwrap();
+    let (done, tokens) = command(&url, &["token", "issue", id]);
+    assert!(done && tokens.contains("eyJ"), "{tokens}");
+    for (by, said) in [
+        (["--email", "nobody"], "email: "),
+        (["--telegram-id", "x"], "error: invalid value"),
+    ] {
+        let (done, error) = create(by);
+        assert!(!done && error.contains(said), "{error}");
+        assert!(!error.contains("Rejected"), "{error}");
+    }
+}

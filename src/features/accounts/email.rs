@@ -175,22 +175,12 @@ pub async fn verify(
     if app.passwords.verify(password, Some(&hash)).await? == Verdict::Wrong {
         return Err(wrong_password("password"));
     }
+    let id = UserId(app.entropy.uuid_v7(now));
     let user = User {
-        id: UserId(app.entropy.uuid_v7(now)),
-        display_name: pending.display_name,
         username: pending.username,
-        language: pending.language,
-        city_id: None,
-        avatar_media_id: None,
-        telegram_id: None,
-        telegram_username: None,
-        status: UserStatus::Active,
-        version: 1,
-        created_at: Instant(now),
-        updated_at: Instant(now),
         email: Some(code.email.clone()),
         email_verified_at: Some(Instant(now)),
-        status_reason: None,
+        ..User::new(id, pending.display_name, pending.language, Instant(now))
     };
     let mut tx = app.db.begin().await?;
     codes::spend(&mut tx, &code, "code").await?;

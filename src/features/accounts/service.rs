@@ -4,7 +4,9 @@ use diesel_async::AsyncPgConnection;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::model::{self, RevokedReason, Session, SessionKey, StoredToken};
+use super::model::{
+    self, RevokedReason, Session, SessionKey, StoredToken, codes::owner_of_address,
+};
 use crate::{
     app::App,
     auth::{tokens::RefreshToken, viewer::Viewer},
@@ -13,12 +15,13 @@ use crate::{
         Instant,
         ids::{SessionId, UserId},
     },
-    error::{Error, ErrorCode, Problem, Result},
+    error::{Error, ErrorCode, Problem, Problems, Result},
     features::{
         audit::{self, ActorKind, Entry},
         users::model::{self as users, Language, User, UserStatus},
     },
     integrations::telegram::{InitDataError, TelegramUser},
+    text,
 };
 
 /// How long after its use a refresh token may be presented again for the same successor (rule 21).
@@ -105,22 +108,12 @@ async fn find_or_make(
     if let Some(user) = users::by_telegram_id(conn, telegram.id).await? {
         return Ok(user);
     }
+    let id = UserId(app.entropy.uuid_v7(now));
+    let language = language(telegram.language_code.as_deref());
     let user = User {
-        id: UserId(app.entropy.uuid_v7(now)),
-        display_name: display_name(telegram),
-        username: None,
-        language: language(telegram.language_code.as_deref()),
-        city_id: None,
-        avatar_media_id: None,
         telegram_id: Some(telegram.id),
         telegram_username: telegram.username.clone(),
-        status: UserStatus::Active,
-        version: 1,
-        created_at: Instant(now),
-        updated_at: Instant(now),
-        email: None,
-        email_verified_at: None,
-        status_reason: None,
+        ..User::new(id, display_name(telegram), language, Instant(now))
     };
     if users::insert_new(conn, &user).await? {
         users::grant_role(conn, user.id, "USER", Instant(now)).await?;
@@ -432,21 +425,53 @@ pub async fn issue_for_operator(app: &App, user: UserId) -> Result<SignedIn> {
     Ok(signed_in)
 }
 
-/// Makes the person of a Telegram account an administrator by the operator's word; makes the account when new.
-pub async fn create_admin(app: &App, telegram_id: i64, name: &str) -> Result<User> {
+/// How an administrator signs in.
+#[derive(Clone, Debug)]
+pub enum AdminSignIn {
+    /// By the Telegram account of this number.
+    Telegram(i64),
+    /// By this e-mail address, once `passwordReset` has set a password.
+    Email(String),
+}
+
+/// Makes a person an administrator by the operator's word, who vouches for the way in; makes the account when new.
+///
+/// Errors: `INVALID_INPUT` for a bad address, `INVALID_STATE` for somebody who is suspended.
+pub async fn create_admin(app: &App, sign_in: AdminSignIn, name: &str) -> Result<User> {
     let now = app.clock.now();
     let viewer = Viewer::anonymous("operator".into(), None, None);
-    let telegram = TelegramUser {
-        id: telegram_id,
-        first_name: name.to_owned(),
-        last_name: None,
-        username: None,
-        language_code: None,
-        is_premium: false,
-        photo_url: None,
-    };
     let mut tx = app.db.begin().await?;
-    let user = find_or_make(&mut tx, app, &viewer, &telegram, now).await?;
+    let user = match sign_in {
+        AdminSignIn::Telegram(id) => {
+            let telegram = TelegramUser {
+                id,
+                first_name: name.to_owned(),
+                last_name: None,
+                username: None,
+                language_code: None,
+                is_premium: false,
+                photo_url: None,
+            };
+            find_or_make(&mut tx, app, &viewer, &telegram, now).await?
+        }
+        AdminSignIn::Email(typed) => {
+            let mut problems = Problems::new();
+            let email = problems.take("email", text::email(&typed));
+            let name = problems.take("name", text::single_line(name, 1..=100));
+            problems.check()?;
+            let (email, name) = (email.unwrap_or_default(), name.unwrap_or_default());
+            match owner_of_address(&mut tx, &email).await? {
+                Some(owner) => users::lock(&mut tx, owner.id)
+                    .await?
+                    .ok_or_else(|| Error::internal("an address's owner is gone"))?,
+                None => make_of_address(&mut tx, app, &viewer, email, name, now).await?,
+            }
+        }
+    };
+    if user.status != UserStatus::Active {
+        let message = "This person is suspended.";
+        return Err(Problem::new(ErrorCode::InvalidState, message).into());
+    }
     users::grant_role(&mut tx, user.id, "ADMIN", Instant(now)).await?;
     let entry = Entry {
         action: "operator.adminCreate",
@@ -456,5 +481,31 @@ pub async fn create_admin(app: &App, telegram_id: i64, name: &str) -> Result<Use
     };
     audit::record_ours(&mut tx, app, ActorKind::System, now, entry).await?;
     tx.commit().await?;
+    Ok(user)
+}
+
+async fn make_of_address(
+    tx: &mut AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
+    email: String,
+    display_name: String,
+    now: Timestamp,
+) -> Result<User> {
+    let id = UserId(app.entropy.uuid_v7(now));
+    let user = User {
+        email: Some(email),
+        email_verified_at: Some(Instant(now)),
+        ..User::new(id, display_name, Language::En, Instant(now))
+    };
+    users::insert(tx, &user).await?;
+    users::grant_role(tx, user.id, "USER", Instant(now)).await?;
+    let entry = Entry {
+        action: "user.create",
+        target: Some(("usr", user.id.0)),
+        after: Some(json!({ "by": "operator" })),
+        ..Entry::default()
+    };
+    audit::record(tx, app, viewer, now, entry).await?;
     Ok(user)
 }

@@ -75,6 +75,27 @@ pub struct User {
 }
 
 impl User {
+    /// A new account, active and with nothing but a name: what signs it in is the caller's to add.
+    pub fn new(id: UserId, display_name: String, language: Language, now: Instant) -> Self {
+        Self {
+            id,
+            display_name,
+            username: None,
+            language,
+            city_id: None,
+            avatar_media_id: None,
+            telegram_id: None,
+            telegram_username: None,
+            status: UserStatus::Active,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            email: None,
+            email_verified_at: None,
+            status_reason: None,
+        }
+    }
+
     /// Whether this is the verified address of theirs, in any case.
     pub fn has_email(&self, email: &str) -> bool {
         self.verified_email()

@@ -125,25 +125,17 @@ pub async fn create(app: &App, viewer: &Viewer, new: NewUser) -> Result<User> {
         .and_then(|typed| username(&mut problems, &typed));
     let email = email(&mut problems, &new.email);
     problems.check()?;
+    let id = UserId(app.entropy.uuid_v7(now));
+    let name = display_name.unwrap_or_default();
     let user = User {
-        id: UserId(app.entropy.uuid_v7(now)),
-        display_name: display_name.unwrap_or_default(),
         username,
-        language: new.language,
         city_id: match new.city_id {
             Some(city) => Some(city.ok_or_else(|| Error::not_found("input.cityId"))?),
             None => None,
         },
-        avatar_media_id: None,
-        telegram_id: None,
-        telegram_username: None,
-        status: UserStatus::Active,
-        version: 1,
-        created_at: Instant(now),
-        updated_at: Instant(now),
         email,
         email_verified_at: Some(Instant(now)),
-        status_reason: None,
+        ..User::new(id, name, new.language, Instant(now))
     };
     let mut tx = app.db.begin().await?;
     model::insert(&mut tx, &user).await.map_err(taken)?;

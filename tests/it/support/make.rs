@@ -7,7 +7,7 @@ use companion::{
     },
     features::{
         accounts::service,
-        users::model::{self as users, Language, User, UserStatus},
+        users::model::{self as users, Language, User},
     },
 };
 
@@ -25,23 +25,7 @@ impl TestApp {
     pub async fn user_with_roles(&self, name: &str, roles: &[&str]) -> Client {
         let now = self.now();
         let id = UserId(self.app.entropy.uuid_v7(now));
-        let user = User {
-            id,
-            display_name: name.to_owned(),
-            username: None,
-            language: Language::En,
-            city_id: None,
-            avatar_media_id: None,
-            telegram_id: None,
-            telegram_username: None,
-            status: UserStatus::Active,
-            version: 1,
-            created_at: Instant(now),
-            updated_at: Instant(now),
-            email: None,
-            email_verified_at: None,
-            status_reason: None,
-        };
+        let user = User::new(id, name.to_owned(), Language::En, Instant(now));
         let mut conn = self.conn().await;
         assert!(users::insert_new(&mut conn, &user).await.unwrap());
         for role in roles {

@@ -68,6 +68,19 @@ where
     assert!(work.rows <= most, "{what}: {work:?}\n{plan:#}");
 }
 
+/// No node of the statement's plan reads a table from end to end.
+pub async fn reads_by_index<'q, Q>(conn: &mut AsyncPgConnection, what: &str, query: Q)
+where
+    Q: Query + QueryFragment<Pg> + QueryId + Send + 'q,
+{
+    let plan: Value = Explain(query).get_result(conn).await.unwrap();
+    let nodes = work(&plan).nodes;
+    assert!(
+        !nodes.iter().any(|node| node == "Seq Scan"),
+        "{what}: {plan:#}"
+    );
+}
+
 /// The 20 rows after this cursor; the first ones without.
 pub fn after(cursor: Option<String>) -> PageArgs {
     PageArgs {

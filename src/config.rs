@@ -137,6 +137,15 @@ pub struct SignInLimits {
     pub refreshes_per_minute: u32,
 }
 
+/// Where limits are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitStore {
+    /// By each process for itself.
+    Memory,
+    /// In PostgreSQL, by all processes together.
+    Postgres,
+}
+
 /// How the way to the mail server is kept from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
@@ -226,6 +235,8 @@ pub struct Config {
     pub telegram_max_age: Duration,
     /// How often signing in may be tried.
     pub sign_in_limits: SignInLimits,
+    /// Where limits are counted.
+    pub limit_store: LimitStore,
     /// The mail server; `None`: mail goes into `mail_dir` in development, and nowhere in production.
     pub smtp: Option<SmtpSettings>,
     /// The folder of mail that is not sent.
@@ -517,6 +528,14 @@ impl Config {
                 per_account_per_minute: r.number("SIGN_IN_PER_ACCOUNT", 1..=1_000_000),
                 refreshes_per_minute: r.number("REFRESH_PER_MINUTE", 1..=1_000_000),
             },
+            limit_store: r.choice(
+                "LIMITS",
+                &[
+                    ("memory", LimitStore::Memory),
+                    ("postgres", LimitStore::Postgres),
+                ],
+                LimitStore::Memory,
+            ),
             smtp: read_smtp(&mut r, production),
             mail_dir,
             payments,

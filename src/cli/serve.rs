@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, sync::watch};
 use super::output::{Failure, app, direct_url};
 use crate::{
     app::App,
-    config::Config,
+    config::{Config, LimitStore},
     db::{
         migrate,
         private::{PrivateCluster, PrivateOptions},
@@ -46,6 +46,10 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
         let loaded = demo::load(&app).await?;
         tracing::info!(loaded, "demo data");
         demo::print_people(&app).await?;
+    }
+    match app.config.limit_store {
+        LimitStore::Memory => tracing::info!("limits are counted by this process for itself"),
+        LimitStore::Postgres => tracing::info!("limits are counted in PostgreSQL, by all copies"),
     }
     tracing::info!(address = %listener.local_addr()?, "listening");
     println!("GraphQL   {}", app.config.link("/graphql"));

@@ -246,6 +246,11 @@ pub static SETTINGS: &[Setting] = &[
         "How often the job queue is looked at, in milliseconds.",
     ),
     fixed(
+        "LIMITS",
+        "memory",
+        "Where limits on sign-ins, refreshes and points are counted: memory, by each process for itself, or postgres, by all copies together.",
+    ),
+    fixed(
         "LIMIT_BODY_BYTES",
         "1048576",
         "The largest GraphQL or JSON body, in bytes.",

@@ -322,6 +322,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    rate_limits (key) {
+        key -> Bytea,
+        full_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     refresh_tokens (token_hash) {
         token_hash -> Bytea,
         session_id -> Uuid,
@@ -503,6 +510,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     provider_media,
     provider_services,
     providers,
+    rate_limits,
     refresh_tokens,
     refunds,
     reports,

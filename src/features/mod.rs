@@ -8,6 +8,7 @@ pub mod bookings;
 pub mod boundary;
 pub mod catalog;
 pub mod idempotency;
+pub mod limits;
 pub mod media;
 pub mod payments;
 pub mod providers;

@@ -23,7 +23,8 @@ use crate::{
     },
     error::{Error, Result},
     features::{
-        accounts, bookings::service as bookings, media::sweep as media, payments::jobs as payments,
+        accounts, bookings::service as bookings, limits::service as limits, media::sweep as media,
+        payments::jobs as payments,
     },
     text_enum,
 };
@@ -57,6 +58,8 @@ text_enum! {
         SendMail = "SEND_MAIL",
         /// Forgets codes by e-mail that count no longer.
         ForgetEmailCodes = "FORGET_EMAIL_CODES",
+        /// Forgets buckets of limits that are full again.
+        SweepLimits = "SWEEP_LIMITS",
     }
 }
 
@@ -75,6 +78,7 @@ impl Kind {
             Self::CreateRefund | Self::FinishCheckout => None,
             Self::SendMail => None,
             Self::ForgetEmailCodes => Some(Duration::from_secs(3600)),
+            Self::SweepLimits => Some(Duration::from_secs(600)),
         }
     }
 }
@@ -103,6 +107,7 @@ async fn run(app: &App, kind: Kind, payload: &serde_json::Value) -> Result<()> {
         Kind::SweepSessions => accounts::sweep::sweep(app).await,
         Kind::SendMail => accounts::mail::send(app, payload).await,
         Kind::ForgetEmailCodes => accounts::codes::forget_old(app).await,
+        Kind::SweepLimits => limits::sweep(app).await,
     }
 }
 

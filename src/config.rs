@@ -146,6 +146,24 @@ pub enum LimitStore {
     Postgres,
 }
 
+/// A bucket of points, the unit of complexity of GraphQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointLimit {
+    /// Points that come back in a minute; 0: there is no limit.
+    pub per_minute: u64,
+    /// Points that a full bucket holds, at least 1: what may be asked for at once.
+    pub burst: u64,
+}
+
+/// How much of GraphQL may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointLimits {
+    /// By a signed-in person, from wherever.
+    pub user: PointLimit,
+    /// By an address, signed in or not; many people can share one.
+    pub address: PointLimit,
+}
+
 /// How the way to the mail server is kept from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
@@ -235,6 +253,8 @@ pub struct Config {
     pub telegram_max_age: Duration,
     /// How often signing in may be tried.
     pub sign_in_limits: SignInLimits,
+    /// How much of GraphQL may be asked for.
+    pub points: PointLimits,
     /// Where limits are counted.
     pub limit_store: LimitStore,
     /// The mail server; `None`: mail goes into `mail_dir` in development, and nowhere in production.
@@ -528,6 +548,7 @@ impl Config {
                 per_account_per_minute: r.number("SIGN_IN_PER_ACCOUNT", 1..=1_000_000),
                 refreshes_per_minute: r.number("REFRESH_PER_MINUTE", 1..=1_000_000),
             },
+            points: read_points(&mut r),
             limit_store: r.choice(
                 "LIMITS",
                 &[

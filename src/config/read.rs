@@ -9,7 +9,7 @@ use url::Url;
 use super::reader::{Reader, origin};
 use super::{
     CorsOrigins, Limits, MADE_UP_BOT_TOKEN, MADE_UP_JWT_SECRET, MADE_UP_STRIPE_KEY,
-    MADE_UP_WEBHOOK_SECRET, Payments, SmtpSecurity, SmtpSettings,
+    MADE_UP_WEBHOOK_SECRET, Payments, PointLimit, PointLimits, SmtpSecurity, SmtpSettings,
 };
 
 /// A `Host` without its port; an IPv6 address keeps its brackets.
@@ -419,5 +419,23 @@ pub(super) fn read_limits<F: Fn(&str) -> Option<String>>(r: &mut Reader<F>) -> L
         list_items: r.number("LIMIT_LIST_ITEMS", 1..=10_000),
         range_days: r.number("LIMIT_RANGE_DAYS", 1..=366),
         range_items: r.number("LIMIT_RANGE_ITEMS", 1..=10_000),
+    }
+}
+
+pub(super) fn read_points<F: Fn(&str) -> Option<String>>(r: &mut Reader<F>) -> PointLimits {
+    const MOST: u64 = 1_000_000_000;
+    let mut limit = |per_minute, burst| PointLimit {
+        per_minute: r.number(per_minute, 0..=MOST),
+        burst: r.number(burst, 1..=MOST),
+    };
+    PointLimits {
+        user: limit(
+            "GRAPHQL_POINTS_PER_MINUTE_USER",
+            "GRAPHQL_POINTS_BURST_USER",
+        ),
+        address: limit(
+            "GRAPHQL_POINTS_PER_MINUTE_ADDRESS",
+            "GRAPHQL_POINTS_BURST_ADDRESS",
+        ),
     }
 }

@@ -246,6 +246,26 @@ pub static SETTINGS: &[Setting] = &[
         "How often the job queue is looked at, in milliseconds.",
     ),
     fixed(
+        "GRAPHQL_POINTS_PER_MINUTE_USER",
+        "60000",
+        "Points of GraphQL, the unit of LIMIT_COMPLEXITY, that come back to a signed-in person in a minute; 0: no limit.",
+    ),
+    fixed(
+        "GRAPHQL_POINTS_BURST_USER",
+        "20000",
+        "Points that a person may use at once; a request that costs more is refused for good.",
+    ),
+    fixed(
+        "GRAPHQL_POINTS_PER_MINUTE_ADDRESS",
+        "300000",
+        "The same for an address, whoever is signed in there or nobody; 0: no limit.",
+    ),
+    fixed(
+        "GRAPHQL_POINTS_BURST_ADDRESS",
+        "100000",
+        "Points that an address may use at once.",
+    ),
+    fixed(
         "LIMITS",
         "memory",
         "Where limits on sign-ins, refreshes and points are counted: memory, by each process for itself, or postgres, by all copies together.",

@@ -22,17 +22,23 @@ use tokio::time::Instant;
 
 use self::{
     accept::Media,
-    answer::{Answer, Answers},
+    answer::{Answer, AnswerCost, Answers},
     execute::execute,
     input::{Operation, Operations},
 };
-use super::{body, limits::Standing, problem::Problem, request::RequestInfo, router::Http};
+use super::{
+    body,
+    limits::{Request as Taken, Standings},
+    problem::Problem,
+    request::RequestInfo,
+    router::Http,
+};
 use crate::{
     auth::{self, Refusal, viewer::Viewer},
     graphql::{
         documents::DocumentError,
         errors::TopLevelCode,
-        limits::{Cost, Measured, measure, root_arguments, select},
+        limits::{Cost, LimitError, LimitKind, Measured, measure, root_arguments, select},
     },
 };
 
@@ -66,8 +72,8 @@ pub async fn endpoint(
         note(&info, &answer);
         return Answers::One(answer).response(Media::Json, &info.request_id);
     };
-    let mut standing = None;
-    let answers = match answer(&http, &info, request, &mut standing).await {
+    let mut standings = Standings::default();
+    let answers = match answer(&http, &info, request, &mut standings).await {
         Ok(answers) => answers,
         Err(refused) => Answers::One(refused),
     };
@@ -76,9 +82,7 @@ pub async fn endpoint(
         Answers::Batch(answers) => answers.iter().for_each(|answer| note(&info, answer)),
     }
     let mut response = answers.response(media, &info.request_id);
-    if let Some(standing) = standing {
-        standing.write(response.headers_mut());
-    }
+    standings.write(response.headers_mut());
     response
 }
 
@@ -92,7 +96,7 @@ async fn answer(
     http: &Arc<Http>,
     info: &RequestInfo,
     request: Request,
-    standing: &mut Option<Standing>,
+    standings: &mut Standings,
 ) -> Result<Answers, Box<Answer>> {
     let (parts, body) = request.into_parts();
     let config = &http.app.config;
@@ -116,23 +120,26 @@ async fn answer(
     let plan = plan(http, operations?);
     let viewer = viewer(http, info, &parts.headers, &plan).await?;
     info.is_by(viewer.user_id());
-    check(http, &plan, parts.method == Method::GET)?;
-    *standing = rate_limited(http, &viewer, &plan);
-    if let Some(refused) = standing.filter(|standing| standing.retry_after().is_some()) {
-        return Err(Answer::rate_limited(&refused));
-    }
-
+    let sum = check(http, &plan, parts.method == Method::GET)?;
     let show_cost = parts
         .headers
         .get("x-cost")
         .is_some_and(|value| value == HeaderValue::from(1));
+    *standings = take(http, &viewer, &plan).await?;
+    let shown_cost = |requested: u64| show_cost.then(|| AnswerCost::new(requested, standings));
+    if let Some(refused) = standings.refused() {
+        let mut answer = Answer::rate_limited(refused);
+        answer.cost = shown_cost(sum.complexity);
+        return Err(answer);
+    }
+
     let mut answers = Vec::with_capacity(plan.operations.len());
     for prepared in plan.operations {
         answers.push(match prepared {
             Ok(prepared) => {
                 let cost = prepared.measured.cost.complexity;
                 let mut answer = execute(http, info, &viewer, prepared, deadline).await;
-                answer.cost = show_cost.then_some(cost);
+                answer.cost = shown_cost(cost);
                 answer
             }
             Err(refused) => refused,
@@ -272,8 +279,8 @@ async fn viewer(
     }
 }
 
-/// The checks on the request as a whole: its sums, and no mutation by GET.
-fn check(http: &Http, plan: &Plan, is_get: bool) -> Result<(), Box<Answer>> {
+/// The checks on the request as a whole: its sums, which are answered, and no mutation by GET.
+fn check(http: &Http, plan: &Plan, is_get: bool) -> Result<Cost, Box<Answer>> {
     let mut sum = Cost::default();
     for prepared in plan.operations.iter().flatten() {
         if is_get && prepared.measured.operation != OperationType::Query {
@@ -281,51 +288,77 @@ fn check(http: &Http, plan: &Plan, is_get: bool) -> Result<(), Box<Answer>> {
         }
         sum += prepared.measured.cost;
     }
-    sum.within(&http.app.config.limits).map_err(Answer::limit)
+    sum.within(&http.app.config.limits).map_err(Answer::limit)?;
+    Ok(sum)
 }
 
-/// Counts the sign-ins and refreshes of the request against their limits; the first that refuses is answered.
-fn rate_limited(http: &Http, viewer: &Viewer, plan: &Plan) -> Option<Standing> {
-    let address = viewer.ip_address;
-    let mut last = None;
+/// Takes what the request costs in points, and its tries at signing in, from everybody's buckets that it counts for.
+async fn take(http: &Http, viewer: &Viewer, plan: &Plan) -> Result<Standings, Box<Answer>> {
+    let mut taken = http.limits.request(viewer.ip_address);
+    // One that can't be executed costs nothing where it comes alone, and has been read where it doesn't.
+    if plan.operations.iter().any(Result::is_ok) {
+        let costs = plan.operations.iter().map(|prepared| {
+            let cost = prepared.as_ref().map(|it| it.measured.cost.complexity);
+            cost.unwrap_or_default().max(1)
+        });
+        taken.points(viewer.user_id(), costs.fold(0, u64::saturating_add));
+    }
     for prepared in plan.operations.iter().flatten() {
-        if prepared.measured.operation != OperationType::Mutation {
-            continue;
-        }
-        let Ok(operation) = select(&prepared.document, prepared.operation_name.as_deref()) else {
-            continue;
-        };
-        let arguments = |field: &str, argument: &str| {
-            let (document, variables) = (&prepared.document, &prepared.variables);
-            root_arguments(document, &operation.node, variables, field, argument)
-        };
-        let sign_ins = arguments("authTelegram", "initData");
-        let sign_ins = sign_ins
-            .iter()
-            .map(|init_data| http.limits.sign_in(address, init_data));
-        // What sends a mail is limited by address of the mail besides (rule 22).
-        let accounts = [
-            ("authRegister", "input"),
-            ("authLogin", "login"),
-            ("emailCodeSend", "email"),
-            ("emailVerify", "email"),
-            ("passwordReset", "email"),
-            ("passwordChange", "input"),
-        ];
-        let accounts = accounts
-            .iter()
-            .flat_map(|(field, argument)| arguments(field, argument));
-        let accounts: Vec<Standing> = accounts
-            .map(|account| http.limits.account(address, &account))
-            .collect();
-        let refreshes = arguments("authRefresh", "refreshToken");
-        let refreshes = refreshes.iter().map(|_| http.limits.refresh(address));
-        for standing in sign_ins.chain(refreshes).chain(accounts) {
-            last = Some(standing);
-            if standing.retry_after().is_some() {
-                return last;
-            }
+        take_tries(&mut taken, viewer, prepared);
+    }
+    if let Some(charge) = taken.beyond() {
+        let (cost, rate) = (charge.cost, charge.rate);
+        let message = format!(
+            "The request takes {cost} of the limit \"{}\", which never has more than {}.",
+            rate.name, rate.quota
+        );
+        return Err(Answer::limit(LimitError {
+            kind: LimitKind::TooComplex,
+            message,
+            position: None,
+        }));
+    }
+    let standings = taken.take(&http.app).await;
+    standings.map_err(|error| Answer::failed(&error))
+}
+
+/// Counts an operation's sign-ins and refreshes.
+fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) {
+    if prepared.measured.operation != OperationType::Mutation {
+        return;
+    }
+    let Ok(operation) = select(&prepared.document, prepared.operation_name.as_deref()) else {
+        return;
+    };
+    let arguments = |field: &str, argument: &str| {
+        let (document, variables) = (&prepared.document, &prepared.variables);
+        root_arguments(document, &operation.node, variables, field, argument)
+    };
+    for init_data in arguments("authTelegram", "initData") {
+        taken.sign_in(&init_data);
+    }
+    // What sends a mail is limited by address of the mail besides (rule 22).
+    let accounts = [
+        ("authRegister", "input"),
+        ("authLogin", "login"),
+        ("emailCodeSend", "email"),
+        ("emailVerify", "email"),
+        ("passwordReset", "email"),
+    ];
+    for (field, argument) in accounts {
+        for account in arguments(field, argument) {
+            taken.account(&account);
         }
     }
-    last
+    // Whose password is guessed by who has taken a session over.
+    let own = viewer
+        .user_id()
+        .map(|id| id.to_string())
+        .unwrap_or_default();
+    for _ in arguments("passwordChange", "input") {
+        taken.account(&own);
+    }
+    for _ in arguments("authRefresh", "refreshToken") {
+        taken.refresh();
+    }
 }

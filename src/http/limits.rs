@@ -1,238 +1,230 @@
-//! How often signing in may be tried: per client address, and per init data (security.md, "brute force").
+//! Which limits a request has to keep: tries at signing in, per address, account and init data (security.md, "brute
+//! force"), and points of GraphQL, per person and address. The buckets are those of [`features::limits`](crate::features::limits).
 
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
-use governor::{
-    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::StateInformationMiddleware,
-    state::keyed::DashMapStateStore,
-};
 use http::{HeaderMap, HeaderValue};
-use sha2::{Digest, Sha256};
 
 use super::proxies::network;
-use crate::{clock::Clock, config::Config};
+use crate::{
+    app::App,
+    config::{Config, PointLimit},
+    db::ids::UserId,
+    error::Result,
+    features::limits::{
+        bucket::{Charge, Charges, Rate, Standing},
+        service::Buckets,
+    },
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// After how many checks the keys that are free again are forgotten.
-const SWEEP: u32 = 4_096;
-
-/// The injected clock, as governor reads it: time since 1970.
-#[derive(Clone, Debug)]
-struct Injected(Clock);
-
-impl GovernorClock for Injected {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        u64::try_from(self.0.now().as_microsecond()).map_or(Duration::ZERO, Duration::from_micros)
-    }
-}
-
-/// One limit over many keys.
-struct Limit {
-    name: &'static str,
-    quota: u32,
-    window: Duration,
-    limiter: RateLimiter<Key, DashMapStateStore<Key>, Injected, StateInformationMiddleware>,
-    checks: std::sync::atomic::AtomicU32,
-}
-
-type Key = [u8; 32];
-
-/// What a limit says of a request, for its `RateLimit` headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    name: &'static str,
-    quota: u32,
-    window: Duration,
-    remaining: u32,
-    /// How long until it is allowed, when it is not.
-    retry_after: Option<Duration>,
-}
-
-impl Standing {
-    /// How long to wait; nothing for a request that may pass.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
-    }
-
-    /// Writes `RateLimit-Policy`, `RateLimit` (draft-ietf-httpapi-ratelimit-headers) and, when refused, `Retry-After`.
-    pub fn write(&self, headers: &mut HeaderMap) {
-        let reset = self.retry_after.map_or(0, whole_seconds);
-        let policy = format!(
-            "\"{}\";q={};w={}",
-            self.name,
-            self.quota,
-            self.window.as_secs()
-        );
-        let standing = format!("\"{}\";r={};t={reset}", self.name, self.remaining);
-        let pairs = [("ratelimit-policy", policy), ("ratelimit", standing)];
-        for (name, value) in pairs {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
-            }
-        }
-        if let Some(after) = self.retry_after {
-            headers.insert(http::header::RETRY_AFTER, whole_seconds(after).into());
-        }
-    }
-}
+const USER: &str = "user";
+const ADDRESS: &str = "address";
 
 /// Seconds, begun ones counted, at least one.
 pub fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
-impl Limit {
-    fn new(name: &'static str, quota: u32, window: Duration, refill: Quota, clock: &Clock) -> Self {
-        let limiter = RateLimiter::new(
-            refill,
-            DashMapStateStore::default(),
-            Injected(clock.clone()),
-        );
-        Self {
-            name,
-            quota,
-            window,
-            limiter,
-            checks: 0.into(),
-        }
-    }
-
-    fn check(&self, key: Key) -> Standing {
-        if self
-            .checks
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-            % SWEEP
-            == SWEEP - 1
-        {
-            self.limiter.retain_recent();
-        }
-        let (remaining, retry_after) = match self.limiter.check_key(&key) {
-            Ok(state) => (state.remaining_burst_capacity(), None),
-            Err(refused) => {
-                let wait = refused.wait_time_from(self.limiter.clock().now());
-                (0, Some(wait))
-            }
-        };
-        let Self {
-            name,
-            quota,
-            window,
-            ..
-        } = *self;
-        Standing {
-            name,
-            quota,
-            window,
-            remaining,
-            retry_after,
-        }
-    }
-}
-
-/// The limits on signing in.
+/// The limits of the settings, and the buckets of everybody.
 pub struct RateLimits {
-    sign_in: Limit,
-    init_data: Limit,
-    account: Limit,
-    refresh: Limit,
+    buckets: Buckets,
+    sign_in: Rate,
+    init_data: Rate,
+    account: Rate,
+    refresh: Rate,
+    user: Option<Rate>,
+    address: Option<Rate>,
 }
 
-fn at_least_one(count: u32) -> NonZeroU32 {
-    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+fn per_minute(name: &'static str, count: u32) -> Rate {
+    Rate {
+        name,
+        quota: u64::from(count.max(1)),
+        window: MINUTE,
+    }
 }
 
-fn per_minute(count: u32) -> Quota {
-    Quota::per_minute(at_least_one(count))
+/// A bucket of points; none where the setting says so.
+fn points(name: &'static str, limit: &PointLimit) -> Option<Rate> {
+    let micros = u128::from(limit.burst) * MINUTE.as_micros();
+    let micros = micros.checked_div(u128::from(limit.per_minute))?;
+    Some(Rate {
+        name,
+        quota: limit.burst.max(1),
+        window: Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)),
+    })
 }
 
 impl RateLimits {
-    /// As the settings say, on this clock.
-    pub fn new(config: &Config, clock: &Clock) -> Self {
+    /// As the settings say.
+    pub fn new(config: &Config) -> Self {
         let limits = &config.sign_in_limits;
-        // One more after the whole life of an init data, that is: none while it lives.
+        // One comes back after the whole life of an init data, that is: none while it lives.
         let life = config.telegram_max_age.max(Duration::from_secs(1));
-        let once = Quota::with_period(life)
-            .unwrap_or(Quota::per_hour(NonZeroU32::MIN))
-            .allow_burst(at_least_one(limits.per_init_data));
-        let address = limits.per_address_per_minute;
-        let refreshes = limits.refreshes_per_minute;
+        let init_data = Rate {
+            name: "init-data",
+            quota: u64::from(limits.per_init_data.max(1)),
+            window: life.saturating_mul(limits.per_init_data.max(1)),
+        };
         Self {
-            sign_in: Limit::new("sign-in", address, MINUTE, per_minute(address), clock),
-            account: Limit::new(
-                "account",
-                limits.per_account_per_minute,
-                MINUTE,
-                per_minute(limits.per_account_per_minute),
-                clock,
-            ),
-            init_data: Limit::new("init-data", limits.per_init_data, life, once, clock),
-            refresh: Limit::new("refresh", refreshes, MINUTE, per_minute(refreshes), clock),
+            buckets: Buckets::new(config),
+            sign_in: per_minute("sign-in", limits.per_address_per_minute),
+            init_data,
+            account: per_minute("account", limits.per_account_per_minute),
+            refresh: per_minute("refresh", limits.refreshes_per_minute),
+            user: points(USER, &config.points.user),
+            address: points(ADDRESS, &config.points.address),
         }
     }
 
-    /// Counts a sign-in with this init data from this address; answers the limit that says most.
-    pub fn sign_in(&self, address: Option<IpAddr>, init_data: &str) -> Standing {
-        let standing = self.sign_in.check(address_key(address));
-        if standing.retry_after.is_some() {
-            return standing;
+    /// What a request takes, to which is added what else it does.
+    pub fn request(&self, address: Option<IpAddr>) -> Request<'_> {
+        Request {
+            limits: self,
+            network: address.map(network).unwrap_or_default(),
+            charges: Charges::new(),
         }
-        for key in init_data_keys(init_data) {
-            let of_data = self.init_data.check(key);
-            if of_data.retry_after.is_some() {
-                return of_data;
+    }
+}
+
+/// What one request takes.
+pub struct Request<'a> {
+    limits: &'a RateLimits,
+    network: String,
+    charges: Charges,
+}
+
+impl Request<'_> {
+    fn charge(&mut self, rate: Rate, whose: &[u8], cost: u64) {
+        let key = self.limits.buckets.key(&rate, whose);
+        self.charges.add(rate, key, cost);
+    }
+
+    /// Points of GraphQL, of the person's bucket and of the address's; of that alone where nobody is signed in.
+    pub fn points(&mut self, user: Option<UserId>, cost: u64) {
+        if let (Some(rate), Some(user)) = (self.limits.user, user) {
+            self.charge(rate, user.0.as_bytes(), cost);
+        }
+        if let Some(rate) = self.limits.address {
+            let network = self.network.clone();
+            self.charge(rate, network.as_bytes(), cost);
+        }
+    }
+
+    fn try_sign_in(&mut self) {
+        let network = self.network.clone();
+        self.charge(self.limits.sign_in, network.as_bytes(), 1);
+    }
+
+    /// A sign-in with this init data.
+    pub fn sign_in(&mut self, init_data: &str) {
+        self.try_sign_in();
+        for whose in init_data_keys(init_data) {
+            self.charge(self.limits.init_data, &whose, 1);
+        }
+    }
+
+    /// A try at a password or a code for this account, named as it was typed.
+    pub fn account(&mut self, account: &str) {
+        self.try_sign_in();
+        let account = account.trim().to_lowercase();
+        if !account.is_empty() {
+            self.charge(self.limits.account, account.as_bytes(), 1);
+        }
+    }
+
+    /// A refresh.
+    pub fn refresh(&mut self) {
+        let network = self.network.clone();
+        self.charge(self.limits.refresh, network.as_bytes(), 1);
+    }
+
+    /// What asks for more than there ever is, if anything does.
+    pub fn beyond(&self) -> Option<&Charge> {
+        self.charges.beyond()
+    }
+
+    /// Takes all of it, or nothing where a limit refuses.
+    pub async fn take(self, app: &App) -> Result<Standings> {
+        let standings = self.limits.buckets.take(app, &self.charges).await?;
+        Ok(Standings(standings))
+    }
+}
+
+/// How the limits of a request stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standings(Vec<Standing>);
+
+impl Standings {
+    /// The limit that refuses, of several the one that takes longest.
+    pub fn refused(&self) -> Option<&Standing> {
+        let refused = self.0.iter().filter(|it| it.retry_after.is_some());
+        refused.max_by_key(|standing| standing.retry_after)
+    }
+
+    /// The bucket of points with the fewest left.
+    pub fn points(&self) -> Option<&Standing> {
+        let points = self.0.iter();
+        let points = points.filter(|standing| [USER, ADDRESS].contains(&standing.rate.name));
+        points.min_by_key(|standing| standing.remaining)
+    }
+
+    /// What may be shown: when refused, what refuses. How much is left for an account or an init data is not, because
+    /// that would tell whether somebody else tries it.
+    fn shown(&self) -> Vec<&Standing> {
+        match self.refused() {
+            Some(refused) => vec![refused],
+            None => {
+                let hidden = ["account", "init-data"];
+                let all = self.0.iter();
+                all.filter(|standing| !hidden.contains(&standing.rate.name))
+                    .collect()
             }
         }
-        standing
     }
 
-    /// Counts a try at a password or a code: from this address, and for this account, named as it was typed.
-    pub fn account(&self, address: Option<IpAddr>, account: &str) -> Standing {
-        let standing = self.sign_in.check(address_key(address));
-        if standing.retry_after.is_some() || account.is_empty() {
-            return standing;
+    /// Writes `RateLimit-Policy`, `RateLimit` (draft-ietf-httpapi-ratelimit-headers) and, when refused, `Retry-After`.
+    pub fn write(&self, headers: &mut HeaderMap) {
+        let shown = self.shown();
+        let list = |item: fn(&Standing) -> String| {
+            let items: Vec<String> = shown.iter().map(|standing| item(standing)).collect();
+            items.join(", ")
+        };
+        let policy = list(|Standing { rate, .. }| {
+            let window = whole_seconds(rate.window);
+            format!("\"{}\";q={};w={window}", rate.name, rate.quota)
+        });
+        let standing = list(|standing| {
+            let reset = standing.retry_after.unwrap_or(standing.full_in);
+            let (name, left) = (standing.rate.name, standing.remaining);
+            format!("\"{name}\";r={left};t={}", whole_seconds(reset))
+        });
+        let pairs = [("ratelimit-policy", policy), ("ratelimit", standing)];
+        for (name, value) in pairs {
+            if !value.is_empty()
+                && let Ok(value) = HeaderValue::from_str(&value)
+            {
+                headers.insert(name, value);
+            }
         }
-        let of_account = self
-            .account
-            .check(key("account", account.trim().to_lowercase().as_bytes()));
-        if of_account.retry_after.is_some() {
-            return of_account;
+        let retry_after = self.refused().and_then(|standing| standing.retry_after);
+        if let Some(after) = retry_after {
+            headers.insert(http::header::RETRY_AFTER, whole_seconds(after).into());
         }
-        standing
     }
-
-    /// Counts a refresh from this address.
-    pub fn refresh(&self, address: Option<IpAddr>) -> Standing {
-        self.refresh.check(address_key(address))
-    }
-}
-
-fn key(kind: &str, bytes: &[u8]) -> Key {
-    Sha256::new()
-        .chain_update(kind)
-        .chain_update([0])
-        .chain_update(bytes)
-        .finalize()
-        .into()
-}
-
-fn address_key(address: Option<IpAddr>) -> Key {
-    key(
-        "address",
-        address.map(network).unwrap_or_default().as_bytes(),
-    )
 }
 
 /// The signatures in it, which spelling it in another way does not change; all of it when it has none.
-fn init_data_keys(init_data: &str) -> Vec<Key> {
-    let keys: Vec<Key> = url::form_urlencoded::parse(init_data.as_bytes())
+fn init_data_keys(init_data: &str) -> Vec<Vec<u8>> {
+    let whose = |kind: &str, value: &str| [kind.as_bytes(), &[0], value.as_bytes()].concat();
+    let keys: Vec<Vec<u8>> = url::form_urlencoded::parse(init_data.as_bytes())
         .filter(|(name, _)| name == "hash" || name == "signature")
         .take(2)
-        .map(|(name, value)| key(&name, value.to_ascii_lowercase().as_bytes()))
+        .map(|(name, value)| whose(&name, &value.to_ascii_lowercase()))
         .collect();
     if keys.is_empty() {
-        vec![key("all", init_data.as_bytes())]
+        vec![whose("all", init_data)]
     } else {
         keys
     }
@@ -240,71 +232,115 @@ fn init_data_keys(init_data: &str) -> Vec<Key> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
 
-    fn limits() -> (RateLimits, Clock) {
-        let clock = Clock::manual("2026-11-21T12:00:00Z".parse().unwrap());
+    fn limits() -> RateLimits {
         let mut config = Config::development();
-        config.sign_in_limits.per_address_per_minute = 3;
-        config.sign_in_limits.per_init_data = 2;
-        config.sign_in_limits.refreshes_per_minute = 1;
-        (RateLimits::new(&config, &clock), clock)
+        config.points.user = PointLimit {
+            per_minute: 60_000,
+            burst: 20_000,
+        };
+        config.points.address.per_minute = 0;
+        RateLimits::new(&config)
     }
 
-    #[test]
-    fn an_address_is_limited_and_free_again_in_time() {
-        let (limits, clock) = limits();
-        let address = Some("198.51.100.7".parse().unwrap());
-        for remaining in [2, 1, 0] {
-            let standing = limits.sign_in(address, &format!("hash={remaining}"));
-            assert_eq!(
-                (standing.remaining, standing.retry_after),
-                (remaining, None)
-            );
-        }
-        let refused = limits.sign_in(address, "hash=9");
-        assert_eq!(refused.retry_after, Some(Duration::from_secs(20)));
-        let mut headers = HeaderMap::new();
-        refused.write(&mut headers);
-        assert_eq!(headers["retry-after"], "20");
-        assert_eq!(headers["ratelimit"], "\"sign-in\";r=0;t=20");
-        assert_eq!(headers["ratelimit-policy"], "\"sign-in\";q=3;w=60");
-        let other = Some("198.51.100.8".parse().unwrap());
-        assert_eq!(limits.sign_in(other, "hash=8").retry_after, None);
-        clock.advance(SignedDuration::from_secs(20));
-        assert_eq!(limits.sign_in(address, "hash=7").retry_after, None);
+    fn keys(request: &Request<'_>, name: &str) -> Vec<[u8; 32]> {
+        let charges = request.charges.as_slice().iter();
+        let mut keys: Vec<_> = charges
+            .filter(|charge| charge.rate.name == name)
+            .map(|charge| charge.key)
+            .collect();
+        keys.sort_unstable();
+        keys
     }
 
     #[test]
     fn addresses_of_one_ipv6_network_are_one() {
-        let (limits, _) = limits();
-        let refresh = |address: &str| limits.refresh(Some(address.parse().unwrap())).retry_after;
-        assert_eq!(refresh("2001:db8:1:2:3::1"), None);
-        assert!(refresh("2001:db8:1:2:ffff::2").is_some());
-        assert_eq!(refresh("2001:db8:1:3::1"), None);
+        let limits = limits();
+        let refresh = |address: &str| {
+            let mut request = limits.request(Some(address.parse().unwrap()));
+            request.refresh();
+            keys(&request, "refresh")
+        };
+        assert_eq!(
+            refresh("2001:db8:1:2:3::1"),
+            refresh("2001:db8:1:2:ffff::2")
+        );
+        assert_ne!(refresh("2001:db8:1:2:3::1"), refresh("2001:db8:1:3::1"));
     }
 
     #[test]
     fn an_init_data_is_limited_however_it_is_spelled() {
-        let (limits, clock) = limits();
-        let from = |host: u8| Some(IpAddr::from([198, 51, 100, host]));
-        assert_eq!(limits.sign_in(from(1), "a=1&hash=abc").retry_after, None);
-        assert_eq!(limits.sign_in(from(2), "hash=%61bc&a=1").retry_after, None);
-        assert!(
-            limits
-                .sign_in(from(3), "a=%31&hash=ABC")
-                .retry_after
-                .is_some()
-        );
-        assert_eq!(limits.sign_in(from(4), "a=1&hash=abd").retry_after, None);
-        clock.advance(SignedDuration::from_secs(3_599));
-        assert!(
-            limits
-                .sign_in(from(5), "a=1&hash=abc")
-                .retry_after
-                .is_some()
-        );
+        let limits = limits();
+        let sign_in = |host: u8, init_data: &str| {
+            let mut request = limits.request(Some(IpAddr::from([198, 51, 100, host])));
+            request.sign_in(init_data);
+            keys(&request, "init-data")
+        };
+        let first = sign_in(1, "a=1&hash=abc");
+        assert_eq!(first, sign_in(2, "hash=%61bc&a=1"));
+        assert_eq!(first, sign_in(3, "a=%31&hash=ABC"));
+        assert_ne!(first, sign_in(1, "a=1&hash=abd"));
+        assert_eq!(sign_in(1, "hash=a&signature=b").len(), 2);
+        // Its second use by another life only.
+        assert_eq!(limits.init_data.window, Duration::from_secs(5 * 3_600));
+    }
+
+    #[test]
+    fn one_bucket_is_no_other_limits() {
+        let limits = limits();
+        let mut request = limits.request(None);
+        request.account(" A@example.org ");
+        request.account("a@EXAMPLE.org");
+        request.account("");
+        request.refresh();
+        assert_eq!(keys(&request, "account").len(), 1);
+        assert_ne!(keys(&request, "sign-in"), keys(&request, "refresh"));
+        let charges = request.charges.as_slice();
+        let costs: Vec<_> = charges.iter().map(|it| (it.rate.name, it.cost)).collect();
+        assert_eq!(costs, [("sign-in", 3), ("account", 2), ("refresh", 1)]);
+    }
+
+    #[test]
+    fn a_bucket_of_points_is_as_large_and_as_fast_as_the_settings_say() {
+        let limits = limits();
+        let user = limits.user.unwrap();
+        assert_eq!((user.quota, user.window), (20_000, Duration::from_secs(20)));
+        assert_eq!(limits.address, None);
+        let mut request = limits.request(None);
+        request.points(None, 7);
+        assert_eq!(request.charges, Charges::new());
+    }
+
+    #[test]
+    fn headers_say_what_is_left_and_what_refuses() {
+        let standing = |name, remaining, retry_after: Option<u64>| Standing {
+            rate: per_minute(name, 3),
+            remaining,
+            full_in: Duration::from_millis(20_001),
+            retry_after: retry_after.map(Duration::from_secs),
+        };
+        let headers = |standings: &[Standing]| {
+            let mut headers = HeaderMap::new();
+            Standings(standings.to_vec()).write(&mut headers);
+            headers
+        };
+        let passed = headers(&[
+            standing(USER, 2, None),
+            standing("sign-in", 1, None),
+            standing("account", 0, None),
+        ]);
+        let policy = "\"user\";q=3;w=60, \"sign-in\";q=3;w=60";
+        assert_eq!(passed["ratelimit-policy"], policy);
+        let left = "\"user\";r=2;t=21, \"sign-in\";r=1;t=21";
+        assert_eq!(passed["ratelimit"], left);
+        assert!(!passed.contains_key("retry-after"));
+        let refused = headers(&[
+            standing("sign-in", 0, Some(20)),
+            standing("account", 0, Some(40)),
+        ]);
+        assert_eq!(refused["ratelimit"], "\"account\";r=0;t=40");
+        assert_eq!(refused["retry-after"], "40");
+        assert!(headers(&[]).is_empty());
     }
 }

@@ -53,7 +53,7 @@ impl Http {
         let model = CostModel::from_sdl(&schema.sdl()).map_err(Error::internal)?;
         let manifest = app.config.persisted_operations.as_deref();
         let documents = Documents::new(app.config.limits.query_bytes, manifest, &model)?;
-        let limits = RateLimits::new(&app.config, &app.clock);
+        let limits = RateLimits::new(&app.config);
         Ok(Arc::new(Self {
             app,
             schema,

@@ -58,8 +58,13 @@ pub async fn sign_in(
         Err(problem) => return problem.into_response(),
     };
     let viewer = info.anonymous();
-    let standing = http.limits.sign_in(viewer.ip_address, &init_data);
-    let mut response = if standing.retry_after().is_some() {
+    let mut taken = http.limits.request(viewer.ip_address);
+    taken.sign_in(&init_data);
+    let standings = match taken.take(&http.app).await {
+        Ok(standings) => standings,
+        Err(error) => return Problem::of(&error).into_response(),
+    };
+    let mut response = if standings.refused().is_some() {
         let detail = "Too many attempts. Try again later.";
         let status = StatusCode::TOO_MANY_REQUESTS;
         Problem::new(status, TopLevelCode::RateLimited, detail).into_response()
@@ -82,7 +87,7 @@ pub async fn sign_in(
             }
         }
     };
-    standing.write(response.headers_mut());
+    standings.write(response.headers_mut());
     response
 }
 

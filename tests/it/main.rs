@@ -6,7 +6,6 @@
     clippy::panic,
     clippy::indexing_slicing
 )]
-
 mod access;
 mod accounts;
 mod attention;
@@ -33,6 +32,7 @@ mod jobs;
 mod journey;
 mod keyset_lists;
 mod keyset_plans;
+mod limits;
 mod linking;
 mod mail;
 mod media;

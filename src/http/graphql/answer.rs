@@ -10,11 +10,12 @@ use serde::Serialize;
 use super::accept::Media;
 use crate::{
     error::Error,
+    features::limits::bucket::Standing,
     graphql::{
         errors::{TopLevelCode, top_level},
         limits::{LimitError, LimitKind},
     },
-    http::{limits::Standing, problem::retry_seconds},
+    http::{limits::Standings, problem::retry_seconds},
 };
 
 /// The longest message passed on: a part of the document can stand in it.
@@ -34,7 +35,7 @@ pub(super) struct Answer {
     /// Nothing for a request error, which has no `data` key.
     pub(super) data: Option<Value>,
     pub(super) faults: Vec<Fault>,
-    pub(super) cost: Option<u64>,
+    pub(super) cost: Option<AnswerCost>,
     pub(super) retry_after: Option<u64>,
 }
 
@@ -89,13 +90,16 @@ impl Answer {
 
     /// A limit of requests in a time is exceeded.
     pub(super) fn rate_limited(standing: &Standing) -> Box<Self> {
-        let message = "Too many attempts. Try again later.";
+        let message = match standing.rate.name {
+            "user" | "address" => "Too much was asked for in a short time. Try again later.",
+            _ => "Too many attempts. Try again later.",
+        };
         let mut answer = Self::refused(
             StatusCode::TOO_MANY_REQUESTS,
             TopLevelCode::RateLimited,
             message,
         );
-        let wait = standing.retry_after().unwrap_or_default();
+        let wait = standing.retry_after.unwrap_or_default();
         let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
         answer.extend("retryAfterMs", millis.into());
         answer
@@ -159,8 +163,8 @@ impl Answer {
             .map(|fault| with_id(fault, request_id))
             .collect();
         let mut extensions = BTreeMap::new();
-        if let Some(requested) = self.cost {
-            extensions.insert("cost", Cost { requested });
+        if let Some(cost) = self.cost {
+            extensions.insert("cost", cost);
         }
         Written {
             errors,
@@ -197,12 +201,37 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Value>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    extensions: BTreeMap<&'static str, Cost>,
+    extensions: BTreeMap<&'static str, AnswerCost>,
 }
 
-#[derive(Serialize)]
-struct Cost {
+/// What `X-Cost: 1` asks for.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AnswerCost {
+    /// What the operation costs.
     requested: u64,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    bucket: Option<Bucket>,
+}
+
+/// The bucket of points with the fewest left, after the request.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bucket {
+    remaining: u64,
+    limit: u64,
+    resets_in_ms: u64,
+}
+
+impl AnswerCost {
+    pub(super) fn new(requested: u64, standings: &Standings) -> Self {
+        let bucket = standings.points().map(|standing| Bucket {
+            remaining: standing.remaining,
+            limit: standing.rate.quota,
+            resets_in_ms: u64::try_from(standing.full_in.as_millis()).unwrap_or(u64::MAX),
+        });
+        Self { requested, bucket }
+    }
 }
 
 /// One answer, or those of a batch in its order.

@@ -1,0 +1,265 @@
+//! Limits: points of GraphQL, and buckets that copies of the server share.
+
+use std::time::Duration;
+
+use companion::config::{Config, LimitStore, PointLimit};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::support::{Client, TestApp};
+
+/// Costs 13 points.
+const THIRTEEN: &str = "{ me { id sessions(first: 5) { nodes { id } } } }";
+const STORES: [LimitStore; 2] = [LimitStore::Memory, LimitStore::Postgres];
+
+struct Raw {
+    status: u16,
+    retry_after: Option<String>,
+    limits: String,
+    policy: String,
+    statements: u32,
+    body: Value,
+}
+
+/// Posts a body, asking for its cost.
+async fn post(client: &Client, body: Value) -> Raw {
+    let request = client.http().post(client.url("/graphql"));
+    let mut request = request.header("x-cost", "1").json(&body);
+    if let Some(token) = client.token() {
+        request = request.bearer_auth(token);
+    }
+    let response = request.send().await.unwrap();
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let statements = header("server-timing").unwrap();
+    let statements = statements.split(['"', ' ']).nth(1).unwrap().parse();
+    Raw {
+        status: response.status().as_u16(),
+        retry_after: header("retry-after"),
+        limits: header("ratelimit").unwrap_or_default(),
+        policy: header("ratelimit-policy").unwrap_or_default(),
+        statements: statements.unwrap(),
+        body: response.json().await.unwrap(),
+    }
+}
+
+async fn ask(client: &Client, query: &str) -> Raw {
+    post(client, json!({ "query": query })).await
+}
+
+impl Raw {
+    fn extensions(&self) -> &Value {
+        &self.body["errors"][0]["extensions"]
+    }
+
+    fn cost(&self) -> &Value {
+        &self.body["extensions"]["cost"]
+    }
+}
+
+fn points(config: &mut Config, store: LimitStore, user: u64, address: u64) {
+    let bucket = |burst| PointLimit {
+        per_minute: 60,
+        burst,
+    };
+    config.limit_store = store;
+    config.points.user = bucket(user);
+    config.points.address = bucket(address);
+}
+
+/// One second brings one point back. The whole story holds wherever buckets are kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn points_are_counted_by_person_and_by_address() {
+    for store in STORES {
+        let app = TestApp::start_with(|config| points(config, store, 30, 50)).await;
+        let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+        app.app.access.ready().await;
+        let first = ask(&mia, THIRTEEN).await;
+        assert_eq!(first.body["data"]["me"]["id"], mia.user_id);
+        let cost = json!({ "requested": 13, "remaining": 17, "limit": 30, "resetsInMs": 13_000 });
+        assert_eq!(first.cost(), &cost);
+        assert_eq!(first.policy, "\"user\";q=30;w=30, \"address\";q=50;w=50");
+        assert_eq!(first.limits, "\"user\";r=17;t=13, \"address\";r=37;t=13");
+        ask(&mia, THIRTEEN).await;
+
+        let refused = ask(&mia, THIRTEEN).await;
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.extensions()["code"], "RATE_LIMITED");
+        assert_eq!(refused.extensions()["retryAfterMs"], 9_000);
+        assert_eq!(refused.retry_after.as_deref(), Some("9"));
+        assert_eq!(refused.limits, "\"user\";r=4;t=9");
+        assert!(refused.body.get("data").is_none());
+        let cost = json!({ "requested": 13, "remaining": 4, "limit": 30, "resetsInMs": 26_000 });
+        assert_eq!(refused.cost(), &cost);
+        let own = if store == LimitStore::Memory { 0 } else { 1 };
+        assert_eq!(refused.statements, own, "refused before any of its own");
+
+        // What was refused took nothing from the address, which others share.
+        let other = ask(&eve, THIRTEEN).await;
+        assert_eq!(other.limits, "\"user\";r=17;t=13, \"address\";r=11;t=39");
+        assert_eq!(other.cost()["remaining"], 11);
+        let anyone = app.anonymous();
+        let anonymous = ask(&anyone, "{ __typename }").await;
+        assert_eq!(anonymous.limits, "\"address\";r=10;t=40");
+        let refused = ask(&anyone, THIRTEEN).await;
+        assert_eq!(refused.limits, "\"address\";r=10;t=3");
+        // A document that can't be executed costs nothing.
+        assert_eq!(ask(&anyone, "{").await.limits, "");
+
+        app.app.clock.advance(SignedDuration::from_secs(8));
+        assert_eq!(ask(&mia, THIRTEEN).await.status, 429);
+        app.app.clock.advance(SignedDuration::from_secs(1));
+        let again = ask(&mia, THIRTEEN).await;
+        assert_eq!((again.status, &again.cost()["remaining"]), (200, &json!(0)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_one_sum_and_more_than_a_bucket_holds_is_refused_for_good() {
+    for store in STORES {
+        let app = TestApp::start_with(|config| points(config, store, 30, 100)).await;
+        let mia = app.user("Mia").await;
+        let one = json!({ "query": THIRTEEN });
+        // What can't be executed has been read, and counts as 1.
+        let batch = post(&mia, json!([one, { "query": "{" }, one])).await;
+        assert_eq!(batch.limits, "\"user\";r=3;t=27, \"address\";r=73;t=27");
+        assert_eq!(batch.body[0]["extensions"]["cost"]["requested"], 13);
+        assert_eq!(batch.body[2]["extensions"]["cost"]["remaining"], 3);
+        let refused = post(&mia, json!([one, one])).await;
+        assert_eq!(
+            (refused.status, refused.retry_after),
+            (429, Some("23".into()))
+        );
+        let never = post(&mia, json!([one, one, one])).await;
+        assert_eq!(never.extensions()["code"], "QUERY_TOO_COMPLEX");
+        assert_eq!((&never.retry_after, never.limits.as_str()), (&None, ""));
+        assert!(never.extensions().get("retryAfterMs").is_none());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_limit_points_are_only_told() {
+    let app = TestApp::start().await;
+    let mia = app.user("Mia").await;
+    let answer = ask(&mia, THIRTEEN).await;
+    assert_eq!(answer.cost(), &json!({ "requested": 13 }));
+    assert_eq!(answer.limits, "");
+}
+
+/// Somebody who got hold of a session guesses its person's password no faster than anybody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn ones_own_password_is_guessed_slowly_from_wherever() {
+    let app = TestApp::start_with(|config| config.sign_in_limits.per_account_per_minute = 2).await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    let guess = "mutation { passwordChange(input: { currentPassword: \"a guess\", newPassword: \"a new password\" }) {
+        userErrors { code } } }";
+    let statuses = [
+        ask(&mia, guess).await.status,
+        ask(&mia, guess).await.status,
+        ask(&mia, guess).await.status,
+        ask(&eve, guess).await.status,
+    ];
+    assert_eq!(statuses, [200, 200, 429, 200]);
+}
+
+/// Two servers of one database, by one clock.
+async fn pair(change: impl Fn(&mut Config)) -> (TestApp, TestApp) {
+    let change = |config: &mut Config| {
+        config.limit_store = LimitStore::Postgres;
+        change(config);
+    };
+    let one = TestApp::start_with(change).await;
+    let other = TestApp::start_by(one.app.clock.clone(), |config| {
+        config.database_url = Some(one.database_url().into());
+        change(config);
+    })
+    .await;
+    (one, other)
+}
+
+/// Sends this `times`, half to each server, all at once; answers how many passed.
+async fn passed(servers: &(TestApp, TestApp), times: usize, query: &str) -> usize {
+    let clients = [servers.0.anonymous(), servers.1.anonymous()];
+    let requests = (0..times).map(|number| ask(&clients[number % 2], query));
+    let answers = futures_util::future::join_all(requests).await;
+    for answer in &answers {
+        assert!([200, 429].contains(&answer.status), "{}", answer.body);
+    }
+    answers.iter().filter(|it| it.status == 200).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_that_share_their_limits_let_exactly_as_many_through() {
+    let servers = pair(|config| {
+        config.sign_in_limits.refreshes_per_minute = 7;
+        config.sign_in_limits.per_init_data = 3;
+        config.points.address = PointLimit {
+            per_minute: 1,
+            burst: 60,
+        };
+    })
+    .await;
+    let refresh = "mutation { authRefresh(refreshToken: \"x\") { userErrors { code } } }";
+    let sign_in = "mutation { authTelegram(initData: \"hash=1\") { userErrors { code } } }";
+    // All begin with no row at all, so that they make it at the same time; then with the rows there.
+    assert_eq!(passed(&servers, 40, refresh).await, 7);
+    assert_eq!(passed(&servers, 40, refresh).await, 0);
+    assert_eq!(passed(&servers, 40, sign_in).await, 3);
+    servers.0.app.clock.advance(SignedDuration::from_secs(60));
+    assert_eq!(passed(&servers, 40, refresh).await, 7);
+    // 17 documents of 3 points each passed, and a point came back in the minute.
+    assert_eq!(passed(&servers, 40, "{ __typename }").await, 60 - 51 + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_limits_cost_one_statement_and_are_swept() {
+    let (one, other) = pair(|config| {
+        let bucket = PointLimit {
+            per_minute: 600,
+            burst: 100,
+        };
+        config.points.user = bucket;
+        config.points.address = bucket;
+    })
+    .await;
+    let mia = one.user("Mia").await;
+    one.settle(&[&mia]).await;
+    // Person, address, sign-in, account: four buckets.
+    let query = "mutation { passwordChange(input: { currentPassword: \"\", newPassword: \"\" }) { userErrors { code } } }";
+    let plain = "{ __typename }";
+    assert_eq!(ask(&mia, plain).await.statements, 1);
+    ask(&mia, query).await;
+    assert_eq!(one.count("rate_limits").await, 4);
+    assert_eq!(ask(&one.anonymous(), plain).await.statements, 1);
+    // Not by address: keys are MACs, of which none is the address's plain hash.
+    let plain_hash = "rate_limits WHERE key IN (sha256('127.0.0.1'), sha256('address127.0.0.1'))";
+    assert_eq!(one.count(plain_hash).await, 0);
+
+    // Full, but kept for a clock that may be behind.
+    other.advance(SignedDuration::from_secs(61)).await;
+    assert!(one.count("rate_limits").await > 0);
+    other.advance(SignedDuration::from_mins(20)).await;
+    assert_eq!(one.count("rate_limits").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_limits_without_their_database_are_unavailable() {
+    let app = TestApp::start_with(|config| {
+        let nowhere = "postgres://nobody@127.0.0.1:1/none?sslmode=disable";
+        config.database_url = Some(nowhere.to_owned().into());
+        config.timeouts.pool_wait = Duration::from_millis(300);
+        points(config, LimitStore::Postgres, 100, 100);
+    })
+    .await;
+    let anyone = app.anonymous();
+    let down = ask(&anyone, "{ __typename }").await;
+    assert_eq!((down.status, down.retry_after.is_some()), (503, true));
+    assert_eq!(down.extensions()["code"], "UNAVAILABLE");
+    let body = json!({ "initData": "hash=1" });
+    let rest = anyone.http().post(anyone.url("/v1/auth/telegram"));
+    let rest = rest.json(&body).send().await.unwrap();
+    assert_eq!(rest.status(), 503);
+    assert!(rest.headers().contains_key("retry-after"));
+}

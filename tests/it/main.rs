@@ -56,5 +56,6 @@ mod stripe_gateway;
 mod structure;
 mod support;
 mod suspension;
+mod two_processes;
 mod users;
 mod webhooks;

@@ -15,6 +15,7 @@ mod make;
 pub mod market;
 pub mod paid;
 pub mod plans;
+pub mod process;
 pub mod smtp;
 
 pub use app::{START, TestApp};

@@ -23,6 +23,7 @@ mod disputes;
 mod email_codes;
 mod email_sign_in;
 mod error_bodies;
+mod forged_tokens;
 mod generated;
 mod graphiql;
 mod http_graphql;

@@ -22,6 +22,7 @@ mod demo;
 mod disputes;
 mod email_codes;
 mod email_sign_in;
+mod erasure;
 mod error_bodies;
 mod forged_tokens;
 mod generated;

@@ -444,6 +444,10 @@ async fn the_provider_replies_and_edits_the_reply() {
             json!({ "reply": reply, "repliedAt": "2026-11-21T12:00:00Z", "version": version + 1 })
         );
     }
+    let trail = "audit_events a WHERE action = 'review.reply' AND after->'changed' = '[\"reply\"]'";
+    assert_eq!(app.count(trail).await, 2);
+    let typed = "audit_events a WHERE a::text LIKE '%Thank%'";
+    assert_eq!(app.count(typed).await, 0);
     app.sql("UPDATE providers SET status = 'SUSPENDED'").await;
     let answer = pro.post(REPLY, json!({ "id": id, "reply": "Now" })).await;
     assert_eq!(answer.user_error_codes("reviewReply"), ["INVALID_STATE"]);

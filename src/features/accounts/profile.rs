@@ -123,12 +123,18 @@ pub async fn update(
     {
         media::discard(&mut tx, app, old, now).await?;
     }
-    let state = |user: &User| json!({ "displayName": user.display_name, "username": user.username, "language": user.language, "city": user.city_id, "avatar": user.avatar_media_id });
+    let changed = audit::changed(&[
+        ("displayName", before.display_name != after.display_name),
+        ("username", before.username != after.username),
+        ("language", before.language != after.language),
+        ("city", before.city_id != after.city_id),
+        ("avatar", before.avatar_media_id != after.avatar_media_id),
+    ]);
     let entry = Entry {
         action: "user.update",
         target: Some(("usr", id.0)),
-        before: Some(state(&before)),
-        after: Some(state(&after)),
+        before: Some(json!({ "version": before.version })),
+        after: Some(json!({ "changed": changed, "version": after.version })),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;

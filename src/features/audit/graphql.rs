@@ -43,7 +43,9 @@ pub enum Outcome {
     Refused,
 }
 
-/// An entry of the audit trail: who did what, on what, from where, before and after. Nobody can change or delete it.
+/// An entry of the audit trail: who did what, on what, from where, before and after. Nobody can change or delete it, so
+/// that it outlives the erasure of an account: of what people type it tells which fields changed, not what they hold. Only
+/// the reasons and notes of staff are kept as they were typed. Staff: write no personal data into reasons.
 #[derive(async_graphql::Description, Clone)]
 pub struct AuditEvent(pub Arc<model::AuditEvent>);
 

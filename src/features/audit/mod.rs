@@ -1,6 +1,7 @@
 //! The audit trail: who did what, on what, from where, before and after.
 //!
-//! Rows are written in the transaction of what they tell, and the database refuses to change or delete them.
+//! Rows are written in the transaction of what they tell, and the database refuses to change or delete them. So they hold
+//! nothing that an erasure has to take away: see [`changed`].
 
 pub mod graphql;
 pub mod loaders;
@@ -31,6 +32,14 @@ pub struct Entry {
     pub before: Option<Value>,
     /// The same, as it is now.
     pub after: Option<Value>,
+}
+
+/// The names of what changed, of these. The trail outlives an erasure, so of what is personal, and of whatever people
+/// type about themselves or others, it keeps only that it changed, never what it was or is. States, versions, prices,
+/// times, ids and enumerations may stand in it, and the reasons of staff, who are told so.
+pub fn changed(fields: &[(&'static str, bool)]) -> Vec<&'static str> {
+    let changed = fields.iter().filter(|(_, changed)| *changed);
+    changed.map(|(name, _)| *name).collect()
 }
 
 /// Records what `viewer` did; an anonymous viewer is written as a person without an id (a failed sign-in).

@@ -115,7 +115,7 @@ pub async fn attach(
             Some("provider_media_media_id_fkey") => Error::not_found("uploadId"),
             _ => Error::from(error),
         })?;
-    let after = json!({ "media": media.id, "caption": row.caption });
+    let after = json!({ "media": media.id });
     let entry = entry("provider.mediaAttach", provider.id, after);
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
@@ -143,14 +143,9 @@ pub async fn update(
     let mut item = own_item(&mut tx, provider.id, id).await?;
     let before = std::mem::replace(&mut item.row.caption, caption.unwrap_or_default());
     model::save_caption(&mut tx, item.row.id, &item.row.caption).await?;
-    let entry = Entry {
-        before: Some(json!({ "media": item.media.id, "caption": before })),
-        ..entry(
-            "provider.mediaUpdate",
-            provider.id,
-            json!({ "media": item.media.id, "caption": item.row.caption }),
-        )
-    };
+    let changed = audit::changed(&[("caption", before != item.row.caption)]);
+    let after = json!({ "media": item.media.id, "changed": changed });
+    let entry = entry("provider.mediaUpdate", provider.id, after);
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
     Ok(item)

@@ -283,6 +283,8 @@ pub(super) async fn add_refund(
         updated_at: Instant(now),
     };
     refunds::insert(conn, &refund).await?;
+    // Other reasons are what a side of the booking typed.
+    let by_staff = (cause == RefundCause::Staff).then_some(&refund.reason);
     let entry = Entry {
         action: "refund.create",
         target: Some(("ref", refund.id.0)),
@@ -292,7 +294,7 @@ pub(super) async fn add_refund(
             "amountMinor": amount_minor,
             "currency": order.currency,
             "cause": cause,
-            "reason": refund.reason,
+            "reason": by_staff,
         })),
     };
     record(conn, app, actor, now, entry).await?;

@@ -13,6 +13,7 @@ use crate::{
     auth::viewer::Viewer,
     db::{Transaction, ids::ProviderId},
     error::{Error, ErrorCode, Problem, Result},
+    features::audit,
 };
 
 pub use account::{close_with_account, erase, reopen_with_account};
@@ -45,20 +46,42 @@ fn invalid_state(provider: &Provider, message: &'static str) -> Error {
         .into()
 }
 
-/// What the audit trail keeps of a profile's state.
+/// What the audit trail keeps of a profile's state. The reason is staff's.
 fn state(provider: &Provider) -> Value {
     json!({ "status": provider.status, "reason": provider.decision_reason })
 }
 
-/// What the audit trail keeps of a profile's text.
+/// What the audit trail keeps of a profile: none of its texts.
 fn profile(provider: &Provider) -> Value {
     json!({
         "status": provider.status,
-        "displayName": provider.display_name,
-        "headline": provider.headline,
-        "bio": provider.bio,
         "city": provider.city_id,
         "timeZone": provider.time_zone,
         "cancellationPolicy": provider.cancellation_policy,
+        "version": provider.version,
     })
+}
+
+/// The names of what an edit of a profile changed.
+fn changed(before: &Provider, after: &Provider) -> Vec<&'static str> {
+    audit::changed(&[
+        ("displayName", before.display_name != after.display_name),
+        ("headline", before.headline != after.headline),
+        ("bio", before.bio != after.bio),
+        ("city", before.city_id != after.city_id),
+        ("timeZone", before.time_zone != after.time_zone),
+        (
+            "cancellationPolicy",
+            before.cancellation_policy != after.cancellation_policy,
+        ),
+    ])
+}
+
+/// What the audit trail keeps of a profile after an edit.
+fn edited(before: &Provider, after: &Provider) -> Value {
+    let mut told = profile(after);
+    if let Some(told) = told.as_object_mut() {
+        told.insert("changed".to_owned(), json!(changed(before, after)));
+    }
+    told
 }

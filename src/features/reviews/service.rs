@@ -216,8 +216,12 @@ pub async fn reply(
     let entry = Entry {
         action: "review.reply",
         target: Some(("rev", id.0)),
-        before: Some(json!({ "reply": before.reply })),
-        after: Some(json!({ "reply": after.reply })),
+        before: Some(json!({ "repliedAt": before.replied_at, "version": before.version })),
+        after: Some(json!({
+            "changed": audit::changed(&[("reply", before.reply != after.reply)]),
+            "repliedAt": after.replied_at,
+            "version": after.version,
+        })),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;

@@ -1,5 +1,6 @@
 //! Rows of `users`.
 
+pub mod erasure;
 pub mod list;
 
 use diesel::prelude::*;
@@ -243,33 +244,6 @@ pub async fn lock_all(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResu
         .for_no_key_update()
         .load(conn)
         .await
-}
-
-/// Forgets what signs a person in, and what they typed where only they and one other read it.
-pub async fn erase(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
-    use crate::db::schema::{bookings, sessions, user_blocks, user_roles};
-    diesel::update(users::table.find(id))
-        .set((
-            users::telegram_id.eq(None::<i64>),
-            users::telegram_username.eq(None::<String>),
-            users::password_hash.eq(None::<String>),
-        ))
-        .execute(conn)
-        .await?;
-    diesel::update(bookings::table.filter(bookings::client_id.eq(id)))
-        .set(bookings::note.eq(""))
-        .execute(conn)
-        .await?;
-    diesel::delete(sessions::table.filter(sessions::user_id.eq(id)))
-        .execute(conn)
-        .await?;
-    diesel::delete(user_blocks::table.filter(user_blocks::blocker_id.eq(id)))
-        .execute(conn)
-        .await?;
-    diesel::delete(user_roles::table.filter(user_roles::user_id.eq(id)))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// A person and what is kept of their password.

@@ -19,7 +19,7 @@ use crate::{
     },
     error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
     features::{
-        accounts::model::{self as sessions, RevokedReason},
+        accounts::model::{self as sessions, RevokedReason, codes},
         audit::{self, Entry},
         catalog::service::search_text,
         media::service as media,
@@ -92,8 +92,8 @@ fn taken(error: diesel::result::Error) -> Error {
         .into()
 }
 
-/// What the audit trail keeps of an account: which of the personal data changed, not what it was, because the trail
-/// outlives an erasure.
+/// What the audit trail keeps of an account. The reason is staff's, who are told to write no personal data into it,
+/// because the trail outlives an erasure.
 fn told(user: &User) -> Value {
     json!({ "status": user.status, "reason": user.status_reason, "language": user.language, "version": user.version })
 }
@@ -263,16 +263,13 @@ pub async fn update(
         ..before.clone()
     };
     model::save(&mut tx, &after).await.map_err(taken)?;
-    let changed: Vec<&str> = [
+    let changed = audit::changed(&[
         ("displayName", before.display_name != after.display_name),
         ("username", before.username != after.username),
         ("email", before.email != after.email),
         ("language", before.language != after.language),
         ("city", before.city_id != after.city_id),
-    ]
-    .into_iter()
-    .filter_map(|(name, changed)| changed.then_some(name))
-    .collect();
+    ]);
     let entry = Entry {
         action: "user.staffUpdate",
         target: Some(("usr", after.id.0)),
@@ -373,9 +370,11 @@ async fn cancel_ahead(
 
 /// Deletes people: all of them or, when one cannot be, none. `path` names the argument of one, by its place.
 ///
-/// What is personal goes: name, username, address, Telegram account, password, city, avatar, sessions, roles, a
-/// profile's texts and pictures, notes in bookings. What bookkeeping and others' history need stays: bookings, orders,
-/// payments, reviews and reports, under "Deleted user"; and the audit trail, which keeps no such data.
+/// What is personal goes: name, username, address, Telegram account, password, city, avatar, sessions, roles, codes by
+/// e-mail, a profile's texts and pictures, notes in bookings and the reasons that the person gave there. What bookkeeping
+/// and others' history need stays: bookings, orders, payments, reviews and reports, under "Deleted user"; and the audit
+/// trail, which has the addresses of requests but nothing that the person typed. The reasons that staff typed stay in it
+/// as they are, so that staff write no personal data into reasons.
 ///
 /// Errors, each named: `NOT_FOUND`, `SELF_ACTION`, `NOT_ALLOWED` for somebody whose rights the viewer lacks,
 /// `INVALID_STATE` for one who is deleted and for the last active administrator.
@@ -448,7 +447,13 @@ pub(crate) async fn erase(
     if let Some(avatar) = before.avatar_media_id {
         media::discard(tx, app, avatar, now).await?;
     }
-    model::erase(tx, id).await.map_err(last_admin)?;
+    model::erasure::erase(tx, id).await.map_err(last_admin)?;
+    // Mails that wait hold no address and find none when their turn comes.
+    let address = before
+        .email
+        .as_deref()
+        .filter(|_| before.email_verified_at.is_some());
+    codes::forget_person(tx, id, address).await?;
     let entry = Entry {
         action: "user.delete",
         target: Some(("usr", id.0)),

@@ -183,6 +183,27 @@ pub async fn forget_old(conn: &mut AsyncPgConnection, limit: Instant) -> QueryRe
     Ok(())
 }
 
+/// Forgets every code of a person, and what else is known of their verified address.
+pub async fn forget_person(
+    conn: &mut AsyncPgConnection,
+    user: UserId,
+    address: Option<&str>,
+) -> QueryResult<()> {
+    diesel::delete(email_codes::table.filter(email_codes::user_id.eq(user)))
+        .execute(conn)
+        .await?;
+    let Some(address) = address else {
+        return Ok(());
+    };
+    diesel::delete(email_codes::table.filter(lower(email_codes::email).eq(lower(address))))
+        .execute(conn)
+        .await?;
+    diesel::delete(email_sends::table.filter(email_sends::address.eq(lower(address))))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// To whom a mail about an account goes.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]

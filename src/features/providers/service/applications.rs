@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{invalid_state, lock, profile};
+use super::{edited, invalid_state, lock, profile};
 use crate::{
     app::App,
     auth::viewer::Viewer,
@@ -145,7 +145,10 @@ pub async fn apply(app: &App, viewer: &Viewer, application: Application) -> Resu
         action: "provider.apply",
         target: Some(("prv", after.id.0)),
         before: before.as_ref().map(profile),
-        after: Some(profile(&after)),
+        after: Some(match &before {
+            Some(before) => edited(before, &after),
+            None => profile(&after),
+        }),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
@@ -266,7 +269,7 @@ pub async fn update(
         action: "provider.update",
         target: Some(("prv", after.id.0)),
         before: Some(profile(&before)),
-        after: Some(profile(&after)),
+        after: Some(edited(&before, &after)),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;

@@ -193,7 +193,8 @@ pub enum UserStatusDecision {
 pub struct UserStatusSetInput {
     /// What is decided.
     pub decision: UserStatusDecision,
-    /// Why, 1 to 2 000 characters; may have several lines. For staff.
+    /// Why, 1 to 2 000 characters; may have several lines. For staff, and kept in the audit trail for good: write no
+    /// personal data into it.
     pub reason: Option<String>,
 }
 
@@ -367,7 +368,8 @@ impl UserMutations {
         UserStatusSetPayload::of(set.map(|row| User(Arc::new(row))))
     }
 
-    /// Deletes a person for good: what is personal goes, what bookkeeping and others' history need stays. Codes:
+    /// Deletes a person for good: what is personal goes, also the reasons that they gave in bookings; what bookkeeping and
+    /// others' history need stays, and so do the reasons of staff. Codes:
     /// `NOT_FOUND`, `SELF_ACTION`, `NOT_ALLOWED` (they hold rights that you lack), `INVALID_STATE` (deleted already, or
     /// `details.state` LAST_ADMIN).
     async fn user_delete(

@@ -14,6 +14,7 @@ use crate::{
         ids::{CityId, ProviderId, UserId},
         schema::{providers, users},
     },
+    features::users::model::UserStatus,
     text_enum,
 };
 
@@ -156,16 +157,18 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: ProviderId) -> QueryResult<
         .optional()
 }
 
-/// Locks the person behind a profile; false when there is no such profile.
-pub async fn lock_owner(conn: &mut AsyncPgConnection, id: ProviderId) -> QueryResult<bool> {
-    let owner: Option<UserId> = users::table
+/// Locks the person behind a profile and says whether they may use the service; nothing when there is no such profile.
+pub async fn lock_owner(
+    conn: &mut AsyncPgConnection,
+    id: ProviderId,
+) -> QueryResult<Option<UserStatus>> {
+    users::table
         .filter(users::id.eq_any(providers::table.find(id).select(providers::user_id)))
-        .select(users::id)
+        .select(users::status)
         .for_no_key_update()
         .first(conn)
         .await
-        .optional()?;
-    Ok(owner.is_some())
+        .optional()
 }
 
 /// Locks a profile and reads it. The owner's row must be locked before (architecture.md, habit 5).

@@ -13,7 +13,7 @@ use crate::{
     auth::viewer::Viewer,
     db::{Transaction, ids::ProviderId},
     error::{Error, ErrorCode, Problem, Result},
-    features::audit,
+    features::{audit, users::model::UserStatus},
 };
 
 pub use account::{close_with_account, erase, reopen_with_account};
@@ -26,14 +26,22 @@ pub use staff::{Decision, reinstate, review, suspend};
 ///
 /// `NOT_FOUND` for one that the viewer may not know of.
 async fn lock(tx: &mut Transaction, viewer: &Viewer, id: Option<ProviderId>) -> Result<Provider> {
+    let (provider, _) = lock_with_owner(tx, viewer, id).await?;
+    Ok(provider)
+}
+
+/// The same, with what may be said of its person's account.
+async fn lock_with_owner(
+    tx: &mut Transaction,
+    viewer: &Viewer,
+    id: Option<ProviderId>,
+) -> Result<(Provider, UserStatus)> {
     let missing = || Error::not_found("id");
     let id = id.ok_or_else(missing)?;
-    if !model::lock_owner(tx, id).await? {
-        return Err(missing());
-    }
+    let owner = model::lock_owner(tx, id).await?.ok_or_else(missing)?;
     let provider = model::lock(tx, id).await?.ok_or_else(missing)?;
     if provider.is_visible_to(viewer) {
-        Ok(provider)
+        Ok((provider, owner))
     } else {
         Err(missing())
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{invalid_state, lock, state};
+use super::{invalid_state, lock, lock_with_owner, state};
 use crate::{
     app::App,
     auth::viewer::Viewer,
@@ -11,7 +11,7 @@ use crate::{
     features::{
         audit::{self, Entry},
         providers::model::{self, Provider, ProviderStatus},
-        users::model as users,
+        users::model::{self as users, UserStatus},
     },
     jobs,
     patch::expect_version,
@@ -65,6 +65,19 @@ async fn refuse_self(
     Err(Problem::new(ErrorCode::SelfAction, message).at("id").into())
 }
 
+/// What is public has a person who may use the service: a suspended one's profile waits for them.
+fn needs_active(owner: UserStatus) -> Result<()> {
+    let message = match owner {
+        UserStatus::Active => return Ok(()),
+        UserStatus::Suspended => "The account is suspended: reinstate the person first.",
+        UserStatus::Deleted => "The account is deleted.",
+    };
+    Err(Problem::new(ErrorCode::InvalidState, message)
+        .at("id")
+        .with(json!({ "state": owner }))
+        .into())
+}
+
 async fn save(
     mut tx: Transaction,
     app: &App,
@@ -88,7 +101,8 @@ async fn save(
 
 /// Approves an application, which grants the role PROVIDER, or rejects it with a reason.
 ///
-/// Errors: `INVALID_INPUT`, `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless it waits, `CONFLICT`.
+/// Errors: `INVALID_INPUT`, `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless it waits and, to be approved,
+/// its person's account is active, `CONFLICT`.
 pub async fn review(
     app: &App,
     viewer: &Viewer,
@@ -107,8 +121,11 @@ pub async fn review(
     };
 
     let mut tx = app.db.begin().await?;
-    let before = lock(&mut tx, viewer, id).await?;
+    let (before, owner) = lock_with_owner(&mut tx, viewer, id).await?;
     let mut tx = refuse_self(tx, app, viewer, &before, action).await?;
+    if decision == Decision::Approve {
+        needs_active(owner)?;
+    }
     if before.status != ProviderStatus::Pending {
         return Err(invalid_state(&before, "The application does not wait."));
     }
@@ -181,8 +198,8 @@ pub async fn suspend(
 
 /// Takes a suspension back.
 ///
-/// Errors: `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless suspended and when the person's account is,
-/// `CONFLICT`.
+/// Errors: `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless suspended while the person's account is
+/// active, `CONFLICT`.
 pub async fn reinstate(
     app: &App,
     viewer: &Viewer,
@@ -192,14 +209,11 @@ pub async fn reinstate(
     const ACTION: &str = "provider.reinstate";
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let before = lock(&mut tx, viewer, Some(id)).await?;
+    let (before, owner) = lock_with_owner(&mut tx, viewer, Some(id)).await?;
     let mut tx = refuse_self(tx, app, viewer, &before, ACTION).await?;
+    needs_active(owner)?;
     if before.status != ProviderStatus::Suspended {
         return Err(invalid_state(&before, "The provider is not suspended."));
-    }
-    if before.suspended_with_account {
-        let message = "The account is suspended: reinstate the person.";
-        return Err(invalid_state(&before, message));
     }
     expect_version(expected_version, before.version)?;
     users::grant_role(&mut tx, before.user_id, ROLE, Instant(now)).await?;

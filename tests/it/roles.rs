@@ -198,18 +198,51 @@ async fn nobody_gives_or_takes_what_they_do_not_hold() {
         .await
         .payload("rolePermissionsSet");
     let set = set_permissions(&clerk, &role, &held[..1]).await;
-    let refused = refusal("NOT_ALLOWED", "input.permissionIds");
-    assert_eq!(refusals(&set, "rolePermissionsSet"), refused);
+    assert_eq!(
+        refusals(&set, "rolePermissionsSet"),
+        refusal("NOT_ALLOWED", "id")
+    );
+    // A role that grants more than one holds is left alone, name and all.
+    for (mutation, call) in [
+        (
+            "roleUpdate",
+            format!("roleUpdate(id: \"{role}\", input: {{ name: \"MINE\" }}) {{ role"),
+        ),
+        ("roleDelete", format!("roleDelete(id: \"{role}\") {{ role")),
+        (
+            "rolePermissionsSet",
+            format!(
+                "rolePermissionsSet(id: \"{role}\", input: {{ permissionIds: [\"{}\", \"{}\"] }}) {{ role",
+                held[0], permissions["refunds:create"]
+            ),
+        ),
+    ] {
+        let answer = clerk
+            .query(&format!("mutation {{ {call} {{ id }} {PAYLOAD} }} }}"))
+            .await;
+        assert_eq!(refusals(&answer, mutation), refusal("NOT_ALLOWED", "id"));
+    }
+    assert_eq!(
+        app.count("audit_events WHERE outcome = 'REFUSED' AND action IN ('role.update', 'role.delete', 'role.permissionsSet')
+            AND after->>'refused' LIKE '%`refunds:create`%'")
+            .await,
+        5
+    );
+    assert_eq!(app.count("roles WHERE name = 'HELPERS'").await, 1);
     for given in [&*roles["ADMIN"], &roles["SUPPORT"], &role] {
         let set = set_roles(&clerk, &clerk.user_id, &[given]).await;
         let refused = refusals(&set, "userRolesSet");
         assert!(refused.contains(&("NOT_ALLOWED".into(), "input.roleIds.0".into())));
     }
-    let set = set_roles(&clerk, &other.user_id, &[]).await;
-    assert_eq!(
-        refusals(&set, "userRolesSet"),
-        refusal("NOT_ALLOWED", "input.roleIds")
-    );
+    // Who holds more is out of reach, whatever the role.
+    let harmless = new_role(&clerk, "HARMLESS").await;
+    for given in [&[][..], &[&*harmless], &[&roles["ADMIN"], &harmless]] {
+        let set = set_roles(&clerk, &other.user_id, given).await;
+        assert_eq!(
+            refusals(&set, "userRolesSet"),
+            refusal("NOT_ALLOWED", "userId")
+        );
+    }
     assert_eq!(
         app.count("user_roles WHERE granted_by IS NOT NULL").await,
         0
@@ -224,7 +257,15 @@ async fn nobody_gives_or_takes_what_they_do_not_hold() {
     );
     let refused = refusals(&clerk.query(&delete).await, "permissionDelete");
     assert_eq!(refused, refusal("NOT_ALLOWED", "id"));
+    let version = "SELECT version::bigint FROM roles WHERE name = 'HELPERS'";
+    let before = app.number(version).await;
     admin.query(&delete).await.payload("permissionDelete");
+    assert_eq!(app.number(version).await, before + 1);
+    assert_eq!(
+        app.number("SELECT version::bigint FROM roles WHERE name = 'HARMLESS'")
+            .await,
+        1
+    );
     assert_eq!(
         app.count("role_permissions rp JOIN roles r ON r.id = rp.role_id WHERE r.name = 'HELPERS'")
             .await,
@@ -391,6 +432,15 @@ async fn of_two_administrators_who_remove_each_other_one_stays() {
     let alone = set_roles(&ada, &ada.user_id, &[]).await;
     let details = &alone.data()["userRolesSet"]["userErrors"][0]["details"];
     assert_eq!(details, &json!({ "state": "LAST_ADMIN" }));
+    assert_eq!(
+        refusals(&alone, "userRolesSet"),
+        refusal("INVALID_STATE", "userId")
+    );
+    assert_eq!(
+        app.count("audit_events WHERE outcome = 'REFUSED' AND action = 'user.rolesSet' AND after->>'code' = 'INVALID_STATE'")
+            .await,
+        1
+    );
     for _ in 0..10 {
         app.sql("DELETE FROM user_roles WHERE user_id IN (SELECT id FROM users WHERE display_name = 'Ann')")
             .await;

@@ -263,11 +263,22 @@ async fn who_holds_more_is_out_of_reach() {
         .payload("userUpdate");
     let myself = set_status(&admin, &admin.user_id, "SUSPEND", Some("x")).await;
     assert_eq!(codes(&myself, "userStatusSet"), code("SELF_ACTION", "id"));
-    assert_eq!(
-        app.count("audit_events WHERE outcome = 'REFUSED' AND action LIKE 'user.%'")
-            .await,
-        3
-    );
+    // Each refusal is written down under who it was about.
+    for (action, code, about) in [
+        ("user.staffUpdate", "NOT_ALLOWED", &admin),
+        ("user.suspend", "NOT_ALLOWED", &admin),
+        ("user.delete", "NOT_ALLOWED", &admin),
+        ("user.delete", "SELF_ACTION", &clerk),
+        ("user.suspend", "SELF_ACTION", &admin),
+    ] {
+        let row = format!(
+            "audit_events WHERE outcome = 'REFUSED' AND action = '{action}' AND after->>'code' = '{code}' AND target_id = '{}'",
+            uuid::<UserId>(&about.user_id)
+        );
+        assert_eq!(app.count(&row).await, 1, "{row}");
+    }
+    let rows = "audit_events WHERE outcome = 'REFUSED' AND action LIKE 'user.%'";
+    assert_eq!(app.count(rows).await, 5);
     assert_eq!(app.count("users WHERE status <> 'ACTIVE'").await, 0);
 }
 
@@ -314,6 +325,10 @@ async fn a_suspension_ends_sessions_hides_the_profile_and_cancels_what_is_ahead(
         codes(&admin.query(&reinstate).await, "providerReinstate"),
         code("INVALID_STATE", "id")
     );
+
+    let state = admin.query(&reinstate).await;
+    let details = &state.data()["providerReinstate"]["userErrors"][0]["details"];
+    assert_eq!(details, &json!({ "state": "SUSPENDED" }));
 
     let back = set_status(&admin, &person.user_id, "REINSTATE", None).await;
     assert_eq!(
@@ -425,11 +440,26 @@ async fn the_last_administrator_is_neither_suspended_nor_deleted() {
         refused.data()["userStatusSet"]["userErrors"][0]["details"],
         details
     );
+    assert_eq!(
+        codes(&refused, "userStatusSet"),
+        code("INVALID_STATE", "id")
+    );
     let refused = delete(&deputy, &[&ada.user_id]).await;
     assert_eq!(
         refused.data()["usersDelete"]["userErrors"][0]["details"],
         details
     );
+    let mia = app.user("Mia").await;
+    let refused = delete(&deputy, &[&mia.user_id, &ada.user_id]).await;
+    assert_eq!(
+        codes(&refused, "usersDelete"),
+        code("INVALID_STATE", "ids.1")
+    );
+    let rows = format!(
+        "audit_events WHERE outcome = 'REFUSED' AND after->>'code' = 'INVALID_STATE' AND target_id = '{}'",
+        uuid::<UserId>(&ada.user_id)
+    );
+    assert_eq!(app.count(&rows).await, 3);
     assert_eq!(app.count("users WHERE status <> 'ACTIVE'").await, 0);
     let ann = app.user_with_roles("Ann", &["ADMIN"]).await;
     set_status(&deputy, &ada.user_id, "SUSPEND", Some("x"))
@@ -440,4 +470,88 @@ async fn the_last_administrator_is_neither_suspended_nor_deleted() {
         refused.data()["usersDelete"]["userErrors"][0]["details"],
         details
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_persons_profile_does_not_become_public() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let review = async |profile: &str, decision: &str| {
+        let query = format!(
+            "mutation {{ providerApplicationReview(id: \"{profile}\", input: {{ decision: {decision}, reason: \"x\" }}) {{
+                provider {{ status }} userErrors {{ code field details }} }} }}"
+        );
+        admin.query(&query).await
+    };
+    let reinstate = async |profile: &str| {
+        let query = format!(
+            "mutation {{ providerReinstate(id: \"{profile}\") {{ provider {{ status }} userErrors {{ code field details }} }} }}"
+        );
+        admin.query(&query).await
+    };
+    let refused = |answer: &Answer, mutation: &str, state: &str| {
+        assert_eq!(codes(answer, mutation), code("INVALID_STATE", "id"));
+        let details = &answer.data()[mutation]["userErrors"][0]["details"];
+        assert_eq!(details, &json!({ "state": state }));
+    };
+    // One who waits, one whom staff have suspended as a provider, and one who is approved.
+    let (waits, closed, open) = (
+        app.user("Wim").await,
+        app.user("Cora").await,
+        app.user("Olga").await,
+    );
+    let (waiting, shut, approved) = (
+        app.make_provider(&waits).await,
+        app.make_provider(&closed).await,
+        app.make_provider(&open).await,
+    );
+    app.sql(&format!(
+        "UPDATE providers SET status = 'PENDING' WHERE id = '{}'",
+        waiting.0
+    ))
+    .await;
+    let suspend = format!(
+        "mutation {{ providerSuspend(id: \"{shut}\", input: {{ reason: \"x\" }}) {{ provider {{ status }} userErrors {{ code }} }} }}"
+    );
+    admin.query(&suspend).await.payload("providerSuspend");
+    for person in [&waits, &closed, &open] {
+        set_status(&admin, &person.user_id, "SUSPEND", Some("x"))
+            .await
+            .payload("userStatusSet");
+    }
+    let (waiting, shut, approved) = (waiting.to_string(), shut.to_string(), approved.to_string());
+    let approve = "providerApplicationReview";
+    refused(&review(&waiting, "APPROVE").await, approve, "SUSPENDED");
+    for profile in [&shut, &approved] {
+        refused(&reinstate(profile).await, "providerReinstate", "SUSPENDED");
+    }
+    assert_eq!(app.count("providers WHERE status = 'APPROVED'").await, 0);
+    let role = "user_roles ur JOIN roles r ON r.id = ur.role_id WHERE r.name = 'PROVIDER'";
+    let before = app.count(role).await;
+
+    // The persons come back: only the profile that went with its account comes along.
+    for person in [&waits, &closed, &open] {
+        set_status(&admin, &person.user_id, "REINSTATE", None)
+            .await
+            .payload("userStatusSet");
+    }
+    let status = async |profile: &str| {
+        let node = format!("{{ node(id: \"{profile}\") {{ ... on Provider {{ status }} }} }}");
+        admin.query(&node).await.data()["node"]["status"].clone()
+    };
+    assert_eq!(status(&waiting).await, "PENDING");
+    assert_eq!(status(&shut).await, "SUSPENDED");
+    assert_eq!(status(&approved).await, "APPROVED");
+    assert_eq!(app.count(role).await, before);
+    reinstate(&shut).await.payload("providerReinstate");
+    // Rejecting needs no active person, approving one who is there.
+    set_status(&admin, &waits.user_id, "SUSPEND", Some("x"))
+        .await
+        .payload("userStatusSet");
+    review(&waiting, "REJECT").await.payload(approve);
+    delete(&admin, &[&closed.user_id])
+        .await
+        .payload("usersDelete");
+    refused(&reinstate(&shut).await, "providerReinstate", "DELETED");
+    refused(&review(&shut, "APPROVE").await, approve, "DELETED");
 }

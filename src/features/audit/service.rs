@@ -11,7 +11,8 @@ use crate::{
     app::App,
     auth::viewer::Viewer,
     cursor::{Page, Slice},
-    error::{Error, ErrorCode, Result},
+    error::{Error, ErrorCode, Problem, Result},
+    features::roles::reach::LAST_ADMIN,
     text,
 };
 
@@ -55,27 +56,73 @@ pub async fn events(
     Ok(model::page(&mut *app.db.conn().await?, &filter, page, count).await?)
 }
 
-/// Writes down that the viewer was refused, where that is why nothing was done, and passes the answer on.
+/// Whether a problem says that the viewer reached too far, and not only that something was in the way: at what somebody
+/// else may do, at themselves, or at the last administrator.
+fn reached_too_far(problem: &Problem) -> bool {
+    match problem.code {
+        ErrorCode::NotAllowed | ErrorCode::SelfAction => true,
+        ErrorCode::InvalidState => {
+            let state = problem
+                .details
+                .as_ref()
+                .and_then(|details| details.get("state"));
+            state.is_some_and(|state| state == LAST_ADMIN)
+        }
+        _ => false,
+    }
+}
+
+fn refused(action: &'static str, target: Target, problem: &Problem) -> Entry {
+    Entry {
+        action,
+        target,
+        after: Some(json!({ "code": problem.code.as_str(), "refused": problem.message })),
+        ..Entry::default()
+    }
+}
+
+/// On what: the id's prefix and the id.
+type Target = Option<(&'static str, uuid::Uuid)>;
+
+/// Writes down that the viewer was refused, where they reached too far, and passes the answer on.
 pub async fn refusal<T>(
     app: &App,
     viewer: &Viewer,
     action: &'static str,
-    target: Option<(&'static str, uuid::Uuid)>,
+    target: Target,
     outcome: Result<T>,
 ) -> Result<T> {
     if let Err(Error::Rejected(problems)) = &outcome
-        && let Some(problem) = problems
-            .iter()
-            .find(|problem| problem.code == ErrorCode::NotAllowed)
+        && let Some(problem) = problems.iter().find(|problem| reached_too_far(problem))
     {
-        let entry = Entry {
-            action,
-            target,
-            after: Some(json!({ "refused": problem.message })),
-            ..Entry::default()
-        };
+        let entry = refused(action, target, problem);
         let mut conn = app.db.conn().await?;
         record_refused(&mut conn, app, viewer, app.clock.now(), entry).await?;
+    }
+    outcome
+}
+
+/// The same of an operation on many: an entry for each of `targets` that was refused, whose place the problem's field
+/// ends in.
+pub async fn refusal_of_each<T>(
+    app: &App,
+    viewer: &Viewer,
+    action: &'static str,
+    targets: &[Target],
+    outcome: Result<T>,
+) -> Result<T> {
+    if let Err(Error::Rejected(problems)) = &outcome
+        && problems.iter().any(reached_too_far)
+    {
+        let now = app.clock.now();
+        let mut tx = app.db.begin().await?;
+        for problem in problems.iter().filter(|problem| reached_too_far(problem)) {
+            let place = problem.field.last().and_then(|place| place.parse().ok());
+            let target = place.and_then(|place: usize| targets.get(place).copied());
+            let entry = refused(action, target.flatten(), problem);
+            record_refused(&mut tx, app, viewer, now, entry).await?;
+        }
+        tx.commit().await?;
     }
     outcome
 }

@@ -11,9 +11,15 @@ use super::{
 use crate::{
     auth::permissions::known,
     cursor::PageArgs,
-    db::{ids::ReportId, retry_conflict},
+    db::{
+        ids::{ReportId, TypedId},
+        retry_conflict,
+    },
     error::Result,
-    features::{bookings::graphql::Booking, reviews::graphql::Review, users::graphql::User},
+    features::{
+        audit::service::refusal, bookings::graphql::Booking, reviews::graphql::Review,
+        users::graphql::User,
+    },
     graphql::{args, connection::Connection, context::ContextExt, scalars::DateTime},
     payload,
 };
@@ -329,6 +335,8 @@ impl ReportMutations {
             service::resolve(app, viewer, id, outcome, &resolution, expected_version)
         })
         .await;
+        let target = id.map(|id: ReportId| (ReportId::PREFIX, id.0));
+        let report = refusal(app, viewer, "report.resolve", target, report).await;
         ReportResolvePayload::of(report.map(|row| Report(Arc::new(row))))
     }
 }

@@ -9,11 +9,14 @@ use crate::{
     auth::permissions::known,
     cursor::PageArgs,
     db::{
-        ids::{BookingId, ProviderId, ReviewId},
+        ids::{BookingId, ProviderId, ReviewId, TypedId},
         retry_conflict,
     },
     error::{Error, Result},
-    features::{bookings::graphql::Booking, providers::graphql::Provider, users::graphql::User},
+    features::{
+        audit::service::refusal, bookings::graphql::Booking, providers::graphql::Provider,
+        users::graphql::User,
+    },
     graphql::{args, connection::Connection, context::ContextExt, scalars::DateTime},
     payload,
 };
@@ -266,6 +269,8 @@ impl ReviewMutations {
             service::moderate(app, viewer, id, visible, reason, expected_version)
         })
         .await;
+        let target = id.map(|id: ReviewId| (ReviewId::PREFIX, id.0));
+        let review = refusal(app, viewer, "review.moderate", target, review).await;
         ReviewModeratePayload::of(review.map(|row| Review(Arc::new(row))))
     }
 }

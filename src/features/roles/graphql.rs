@@ -297,7 +297,7 @@ impl RoleMutations {
         PermissionCreatePayload::of(made.map(|row| Permission(Arc::new(row))))
     }
 
-    /// Deletes a permission that is not built in; the roles that grant it lose it. Codes: `NOT_FOUND`, `INVALID_STATE`
+    /// Deletes a permission that is not built in; the roles that grant it lose it and count as edited. Codes: `NOT_FOUND`, `INVALID_STATE`
     /// (`details.state` BUILT_IN), `NOT_ALLOWED` (a role grants it and you don't hold it).
     async fn permission_delete(
         &self,
@@ -327,7 +327,8 @@ impl RoleMutations {
     }
 
     /// Changes the name or description of a role that is not built in. Codes: `INVALID_INPUT`, `NOT_FOUND`,
-    /// `INVALID_STATE` (`details.state` BUILT_IN), `CONFLICT`, `ALREADY_EXISTS`.
+    /// `INVALID_STATE` (`details.state` BUILT_IN), `NOT_ALLOWED` (it grants what you don't hold), `CONFLICT`,
+    /// `ALREADY_EXISTS`.
     async fn role_update(
         &self,
         ctx: &Context<'_>,
@@ -345,11 +346,12 @@ impl RoleMutations {
             service::update_role(app, viewer, id, name, description, expected_version)
         })
         .await;
+        let updated = refusal(app, viewer, "role.update", target(id), updated).await;
         RoleUpdatePayload::of(updated.map(|row| Role(Arc::new(row))))
     }
 
-    /// Deletes a role that is not built in and that nobody has. Codes: `NOT_FOUND`, `CONFLICT`, `INVALID_STATE`
-    /// (`details.state` BUILT_IN, or HELD with `details.holders`).
+    /// Deletes a role that is not built in and that nobody has. Codes: `NOT_FOUND`, `NOT_ALLOWED` (it grants what you
+    /// don't hold), `CONFLICT`, `INVALID_STATE` (`details.state` BUILT_IN, or HELD with `details.holders`).
     async fn role_delete(
         &self,
         ctx: &Context<'_>,
@@ -362,12 +364,20 @@ impl RoleMutations {
             service::delete_role(app, viewer, args::id(&id, "id")?, expected_version).await
         })
         .await;
+        let deleted = refusal(
+            app,
+            viewer,
+            "role.delete",
+            target(args::maybe_id(&id)),
+            deleted,
+        )
+        .await;
         RoleDeletePayload::of(deleted.map(|row| Role(Arc::new(row))))
     }
 
     /// Lets a role that is not built in grant exactly these permissions; who has it feels it within a second. Codes:
     /// `NOT_FOUND` (the role, and each permission), `INVALID_STATE` (`details.state` BUILT_IN), `CONFLICT`,
-    /// `NOT_ALLOWED` (each that would be given or taken and that you don't hold).
+    /// `NOT_ALLOWED` (the role grants what you don't hold, and each that would be given and that you don't hold).
     async fn role_permissions_set(
         &self,
         ctx: &Context<'_>,
@@ -382,8 +392,7 @@ impl RoleMutations {
         let set =
             retry_conflict(|| service::set_permissions(app, viewer, id, &wanted, expected_version))
                 .await;
-        let target = id.map(|id: RoleId| (RoleId::PREFIX, id.0));
-        let set = refusal(app, viewer, "role.permissionsSet", target, set).await;
+        let set = refusal(app, viewer, "role.permissionsSet", target(id), set).await;
         RolePermissionsSetPayload::of(set.map(|row| Role(Arc::new(row))))
     }
 
@@ -408,4 +417,8 @@ impl RoleMutations {
         let set = refusal(app, viewer, "user.rolesSet", target, set).await;
         UserRolesSetPayload::of(set.map(|row| User(Arc::new(row))))
     }
+}
+
+fn target(id: Option<RoleId>) -> Option<(&'static str, uuid::Uuid)> {
+    id.map(|id| (RoleId::PREFIX, id.0))
 }

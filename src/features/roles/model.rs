@@ -201,6 +201,15 @@ pub async fn save_role(conn: &mut AsyncPgConnection, role: &Role) -> QueryResult
     Ok(())
 }
 
+/// Counts up the versions of these roles.
+pub async fn count_up(conn: &mut AsyncPgConnection, ids: &[RoleId]) -> QueryResult<()> {
+    diesel::update(roles::table.filter(roles::id.eq_any(ids)))
+        .set(roles::version.eq(roles::version + 1))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Removes a role that nobody has, with what it grants.
 pub async fn delete_role(conn: &mut AsyncPgConnection, id: RoleId) -> QueryResult<()> {
     diesel::delete(roles::table.find(id)).execute(conn).await?;

@@ -3,7 +3,10 @@
 use diesel_async::AsyncPgConnection;
 use serde_json::{Value, json};
 
-use super::model::{self, Permission, Role};
+use super::{
+    model::{self, Permission, Role},
+    reach::{last_admin, out_of_reach, rights_of_viewer},
+};
 use crate::{
     app::App,
     auth::{
@@ -23,28 +26,6 @@ use crate::{
     patch::{Patch, expect_version},
     text,
 };
-
-/// What the viewer holds, under the lock of grants: what the request began with may be a second old.
-pub async fn rights_of_viewer(
-    conn: &mut AsyncPgConnection,
-    viewer: &Viewer,
-) -> Result<PermissionSet> {
-    let names = model::rights_of(conn, viewer.require_user()?).await?;
-    Ok(PermissionSet::from_names(names.iter().map(String::as_str)))
-}
-
-/// The refusal of what would leave no active administrator; what else went wrong passes on.
-pub fn last_admin(error: diesel::result::Error) -> Error {
-    match violated_constraint(&error) {
-        Some("users_last_admin") => Problem::new(
-            ErrorCode::InvalidState,
-            "The last active administrator stays.",
-        )
-        .with(json!({ "state": "LAST_ADMIN" }))
-        .into(),
-        _ => error.into(),
-    }
-}
 
 fn not_held(path: &str, name: &str) -> Problem {
     Problem::new(
@@ -143,6 +124,8 @@ pub async fn delete_permission(app: &App, viewer: &Viewer, id: PermissionId) -> 
     {
         return Err(not_held("id", &permission.name).into());
     }
+    // Whoever looked at one of these roles before looks again.
+    model::count_up(&mut tx, &granting).await?;
     model::delete_permission(&mut tx, id).await?;
     let entry = Entry {
         action: "permission.delete",
@@ -199,12 +182,22 @@ pub async fn create_role(app: &App, viewer: &Viewer, name: &str, typed: &str) ->
     Ok(role)
 }
 
-/// A role that may be edited, under the lock of grants.
+/// A role that may be edited, and what is needed to decide how far.
+struct Editable {
+    role: Role,
+    /// What it grants now.
+    granted: Vec<model::GrantedPermission>,
+    /// What the viewer holds.
+    rights: PermissionSet,
+}
+
+/// A role that may be edited, under the lock of grants: whoever holds less than it grants leaves it alone.
 async fn editable(
     conn: &mut AsyncPgConnection,
+    viewer: &Viewer,
     id: Option<RoleId>,
     expected_version: Option<i32>,
-) -> Result<Role> {
+) -> Result<Editable> {
     let id = id.ok_or_else(|| Error::not_found("id"))?;
     model::lock_grants(conn).await?;
     let role = model::roles_by_ids(conn, &[id]).await?.pop();
@@ -212,13 +205,25 @@ async fn editable(
     if role.built_in {
         return Err(built_in("role"));
     }
+    let granted = model::granted_by(conn, &[id]).await?;
+    let rights = rights_of_viewer(conn, viewer).await?;
+    let mut names = granted.iter().map(|of| of.permission.name.as_str());
+    if let Some(name) = names.find(|name| !rights.covers(name)) {
+        let message = format!("This role grants `{name}`, which you do not hold yourself.");
+        return Err(Problem::new(ErrorCode::NotAllowed, message).at("id").into());
+    }
     expect_version(expected_version, role.version)?;
-    Ok(role)
+    Ok(Editable {
+        role,
+        granted,
+        rights,
+    })
 }
 
 /// Changes a role's name and description.
 ///
-/// Errors: `INVALID_INPUT`, `NOT_FOUND`, `INVALID_STATE` for a built-in one, `CONFLICT`, `ALREADY_EXISTS`.
+/// Errors: `INVALID_INPUT`, `NOT_FOUND`, `INVALID_STATE` for a built-in one, `NOT_ALLOWED` for one that grants what the
+/// viewer lacks, `CONFLICT`, `ALREADY_EXISTS`.
 pub async fn update_role(
     app: &App,
     viewer: &Viewer,
@@ -244,7 +249,7 @@ pub async fn update_role(
     };
     problems.check()?;
     let mut tx = app.db.begin().await?;
-    let before = editable(&mut tx, id, expected_version).await?;
+    let Editable { role: before, .. } = editable(&mut tx, viewer, id, expected_version).await?;
     let after = Role {
         name: name.unwrap_or_else(|| before.name.clone()),
         description: description.unwrap_or_else(|| before.description.clone()),
@@ -265,7 +270,8 @@ pub async fn update_role(
 
 /// Removes a role that nobody has; answers it.
 ///
-/// Errors: `NOT_FOUND`, `CONFLICT`, `INVALID_STATE` for a built-in one and for one that people have (`details.holders`).
+/// Errors: `NOT_FOUND`, `NOT_ALLOWED` for one that grants what the viewer lacks, `CONFLICT`, `INVALID_STATE` for a
+/// built-in one and for one that people have (`details.holders`).
 pub async fn delete_role(
     app: &App,
     viewer: &Viewer,
@@ -274,7 +280,8 @@ pub async fn delete_role(
 ) -> Result<Role> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let role = editable(&mut tx, Some(id), expected_version).await?;
+    let Editable { role, granted, .. } =
+        editable(&mut tx, viewer, Some(id), expected_version).await?;
     let holders = model::count_holders(&mut tx, id).await?;
     if holders > 0 {
         return Err(Problem::new(
@@ -285,7 +292,7 @@ pub async fn delete_role(
         .with(json!({ "state": "HELD", "holders": holders }))
         .into());
     }
-    let granted = names(&model::granted_by(&mut tx, &[id]).await?);
+    let granted = names(&granted);
     model::delete_role(&mut tx, id).await?;
     let entry = Entry {
         action: "role.delete",
@@ -308,7 +315,8 @@ fn names(granted: &[model::GrantedPermission]) -> Vec<String> {
 /// Lets a role grant exactly these.
 ///
 /// Errors: `NOT_FOUND` for the role and for each permission that is not there, `INVALID_STATE` for a built-in role,
-/// `CONFLICT`, `NOT_ALLOWED` for each that would be given or taken and that the viewer lacks.
+/// `CONFLICT`, `NOT_ALLOWED` for a role that grants what the viewer lacks and for each that would be given and that they
+/// lack.
 pub async fn set_permissions(
     app: &App,
     viewer: &Viewer,
@@ -318,12 +326,13 @@ pub async fn set_permissions(
 ) -> Result<Role> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let before = editable(&mut tx, id, expected_version).await?;
+    let Editable {
+        role: before,
+        granted,
+        rights,
+    } = editable(&mut tx, viewer, id, expected_version).await?;
     let known: Vec<PermissionId> = wanted.iter().copied().flatten().collect();
     let known = model::permissions_by_ids(&mut tx, &known).await?;
-    let granted = model::granted_by(&mut tx, &[before.id]).await?;
-    let rights = rights_of_viewer(&mut tx, viewer).await?;
-
     let name_of = |id: PermissionId| {
         let old = granted.iter().map(|old| &old.permission);
         let found = known.iter().chain(old).find(|known| known.id == id);
@@ -409,9 +418,9 @@ fn change<'a, T: Copy + PartialEq>(
 
 /// Gives a person exactly these roles.
 ///
-/// Errors: `NOT_FOUND` for the person and for each role that is not there, `CONFLICT`, `NOT_ALLOWED` for each role
-/// that would be given or taken and that grants what the viewer lacks, `INVALID_STATE` for a deleted person and for the
-/// last active administrator.
+/// Errors: `NOT_FOUND` for the person and for each role that is not there, `CONFLICT`, `NOT_ALLOWED` for somebody whose
+/// rights the viewer lacks and for each role that would be given and that grants what they lack, `INVALID_STATE` for a
+/// deleted person and for the last active administrator.
 pub async fn set_roles(
     app: &App,
     viewer: &Viewer,
@@ -425,6 +434,10 @@ pub async fn set_roles(
     model::lock_grants(&mut tx).await?;
     let person = users::lock(&mut tx, user).await?;
     let person = person.ok_or_else(|| Error::not_found("userId"))?;
+    let rights = rights_of_viewer(&mut tx, viewer).await?;
+    if let Some(problem) = out_of_reach(&mut tx, &rights, user).await? {
+        return Err(problem.at("userId").into());
+    }
     if person.status == UserStatus::Deleted {
         return Err(
             Problem::new(ErrorCode::InvalidState, "The account is deleted.")
@@ -439,7 +452,6 @@ pub async fn set_roles(
     let known = model::roles_by_ids(&mut tx, &all).await?;
     all.extend(held.iter().map(|held| held.role.id));
     let granted = model::granted_by(&mut tx, &all).await?;
-    let rights = rights_of_viewer(&mut tx, viewer).await?;
     let lacking = |role: RoleId| {
         granted
             .iter()
@@ -467,7 +479,7 @@ pub async fn set_roles(
     model::give_roles(&mut tx, user, &added, viewer.require_user()?, Instant(now)).await?;
     model::take_roles(&mut tx, user, &removed)
         .await
-        .map_err(last_admin)?;
+        .map_err(|error| last_admin(error, "userId"))?;
     users::save(&mut tx, &after).await?;
     let now_held = model::held_by(&mut tx, &[user]).await?;
     let entry = Entry {

@@ -1,7 +1,6 @@
 //! The rules of accounts as staff keep them. Staff reach only people whose rights they hold themselves: who could change
 //! an administrator's address could sign in as one.
 
-use diesel_async::AsyncPgConnection;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -11,7 +10,7 @@ use super::model::{
 };
 use crate::{
     app::App,
-    auth::{permissions::PermissionSet, viewer::Viewer},
+    auth::viewer::Viewer,
     cursor::{PageArgs, Slice},
     db::{
         Instant, Transaction,
@@ -26,7 +25,7 @@ use crate::{
         providers::service as providers,
         roles::{
             model as roles,
-            service::{last_admin, rights_of_viewer},
+            reach::{last_admin, out_of_reach, rights_of_viewer},
         },
     },
     jobs,
@@ -85,7 +84,7 @@ fn taken(error: diesel::result::Error) -> Error {
         Some("users_username_key") => ("This username is taken.", "input.username"),
         Some("users_one_per_verified_email") => ("This address has an account.", "input.email"),
         Some("users_city_id_fkey") => return Error::not_found("input.cityId"),
-        _ => return last_admin(error),
+        _ => return error.into(),
     };
     Problem::new(ErrorCode::AlreadyExists, message)
         .at(path)
@@ -149,18 +148,6 @@ pub async fn create(app: &App, viewer: &Viewer, new: NewUser) -> Result<User> {
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
     Ok(user)
-}
-
-/// The refusal of what staff may not do to this person, whose row is locked; nothing when they may.
-async fn out_of_reach(
-    conn: &mut AsyncPgConnection,
-    rights: &PermissionSet,
-    person: UserId,
-) -> Result<Option<Problem>> {
-    let names = roles::rights_of(conn, person).await?;
-    let theirs = PermissionSet::from_names(names.iter().map(String::as_str));
-    let message = "This person holds rights that you don't.";
-    Ok((!rights.covers_all(&theirs)).then(|| Problem::new(ErrorCode::NotAllowed, message)))
 }
 
 fn deleted(path: &str) -> Problem {
@@ -337,7 +324,9 @@ pub async fn set_status(
         updated_at: Instant(now),
         ..before.clone()
     };
-    model::save(&mut tx, &after).await.map_err(last_admin)?;
+    model::save(&mut tx, &after)
+        .await
+        .map_err(|error| last_admin(error, "id"))?;
     if suspend {
         let reason = RevokedReason::Suspended;
         sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
@@ -391,7 +380,7 @@ pub async fn delete(
     let people = model::lock_all(&mut tx, &known).await?;
     let rights = rights_of_viewer(&mut tx, viewer).await?;
     let mut problems = Problems::new();
-    let mut chosen: Vec<User> = Vec::new();
+    let mut chosen: Vec<(String, User)> = Vec::new();
     for (index, id) in ids.iter().enumerate() {
         let path = path(index);
         let Some(person) = people.iter().find(|person| Some(person.id) == *id) else {
@@ -404,14 +393,14 @@ pub async fn delete(
             problems.push(problem.at(&path));
         } else if person.status == UserStatus::Deleted {
             problems.push(deleted(&path));
-        } else if !chosen.iter().any(|other| other.id == person.id) {
-            chosen.push(person.clone());
+        } else if !chosen.iter().any(|(_, other)| other.id == person.id) {
+            chosen.push((path, person.clone()));
         }
     }
     problems.check()?;
     let mut gone = Vec::new();
-    for person in chosen {
-        gone.push(erase(&mut tx, app, viewer, person, now).await?);
+    for (path, person) in chosen {
+        gone.push(erase(&mut tx, app, viewer, person, &path, now).await?);
     }
     tx.commit().await?;
     Ok(gone)
@@ -423,6 +412,7 @@ pub(crate) async fn erase(
     app: &App,
     viewer: &Viewer,
     before: User,
+    path: &str,
     now: Timestamp,
 ) -> Result<User> {
     let id = before.id;
@@ -443,6 +433,7 @@ pub(crate) async fn erase(
         status_reason: None,
         ..before.clone()
     };
+    let last_admin = |error| last_admin(error, path);
     model::save(tx, &after).await.map_err(last_admin)?;
     if let Some(avatar) = before.avatar_media_id {
         media::discard(tx, app, avatar, now).await?;

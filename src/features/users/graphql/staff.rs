@@ -20,7 +20,9 @@ use crate::{
     },
     error::Result,
     features::{
-        accounts::graphql::Language, audit::service::refusal, catalog::graphql::City,
+        accounts::graphql::Language,
+        audit::service::{refusal, refusal_of_each},
+        catalog::graphql::City,
         roles::graphql::Role,
     },
     graphql::{
@@ -401,7 +403,8 @@ impl UserMutations {
         let ids: Vec<_> = ids.iter().map(args::maybe_id).collect();
         let path = |index: usize| format!("ids.{index}");
         let deleted = retry_conflict(|| service::delete(app, viewer, &ids, path)).await;
-        let deleted = refusal(app, viewer, "user.delete", None, deleted).await;
+        let targets: Vec<_> = ids.iter().copied().map(target).collect();
+        let deleted = refusal_of_each(app, viewer, "user.delete", &targets, deleted).await;
         UsersDeletePayload::of(
             deleted.map(|rows| rows.into_iter().map(|row| User(Arc::new(row))).collect()),
         )

@@ -132,8 +132,15 @@ pub enum Error {
     Rejected(Vec<Problem>),
     /// The caller's request is not well formed (a foreign cursor, a page size): top-level `BAD_REQUEST`.
     BadRequest(Cow<'static, str>),
-    /// The viewer is not in the audience of what was asked for: top-level `FORBIDDEN`.
+    /// What was asked for is for who is signed in: top-level `FORBIDDEN`.
     Forbidden,
+    /// What was asked for is for who holds a permission: top-level `FORBIDDEN` that names it.
+    Lacking {
+        /// Which (`resource:action`).
+        permission: &'static str,
+        /// Whether signing in would not help.
+        signed_in: bool,
+    },
     /// Something that we need does not answer now: shown as `UNAVAILABLE`, the cause logged.
     Unavailable {
         /// For the log.
@@ -247,6 +254,7 @@ impl fmt::Debug for Error {
             Self::Rejected(problems) => f.debug_tuple("Rejected").field(problems).finish(),
             Self::BadRequest(message) => write!(f, "BadRequest({message})"),
             Self::Forbidden => f.write_str("Forbidden"),
+            Self::Lacking { permission, .. } => write!(f, "Lacking({permission})"),
             Self::Unavailable { cause, .. } => write!(f, "Unavailable({cause})"),
             Self::Timeout(cause) => write!(f, "Timeout({cause})"),
             Self::LockConflict(cause) => write!(f, "LockConflict({cause})"),

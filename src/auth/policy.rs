@@ -2,6 +2,7 @@
 //! quote and the schema walk tests (rule 17).
 
 use super::viewer::Viewer;
+use crate::error::Error;
 
 /// Who may use a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,17 @@ impl Audience {
             Self::Everyone => true,
             Self::SignedIn => viewer.signed_in().is_some(),
             Self::Permission(permission) => viewer.may(permission),
+        }
+    }
+
+    /// The answer to a viewer who is not in it.
+    pub fn refusal(self, viewer: &Viewer) -> Error {
+        match self {
+            Self::Everyone | Self::SignedIn => Error::Forbidden,
+            Self::Permission(permission) => Error::Lacking {
+                permission,
+                signed_in: viewer.signed_in().is_some(),
+            },
         }
     }
 

@@ -4,6 +4,9 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 
 use crate::error::Error;
 
+/// The message to who is not signed in.
+const SIGN_IN: &str = "Sign in first.";
+
 /// The codes of top-level errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TopLevelCode {
@@ -70,10 +73,25 @@ pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelC
                 TopLevelCode::BadRequest,
             );
         }
-        (Some(Error::Forbidden), _) => (
-            TopLevelCode::Forbidden,
-            "You may not use this field; you may have to sign in.",
-        ),
+        (Some(Error::Forbidden), _) => (TopLevelCode::Forbidden, SIGN_IN),
+        (
+            Some(Error::Lacking {
+                permission,
+                signed_in,
+            }),
+            _,
+        ) => {
+            error.message = if *signed_in {
+                format!("You lack the permission {permission}.")
+            } else {
+                SIGN_IN.to_owned()
+            };
+            let mut masked = with_code(error, TopLevelCode::Forbidden, request_id);
+            if let Some(extensions) = &mut masked.extensions {
+                extensions.set("permission", *permission);
+            }
+            return (masked, TopLevelCode::Forbidden);
+        }
         (Some(Error::Unavailable { cause, .. } | Error::LockConflict(cause)), _) => {
             tracing::warn!(request_id, %cause, "unavailable");
             (

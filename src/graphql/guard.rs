@@ -64,7 +64,10 @@ impl<T: ContainerType> ContainerType for Guarded<T> {
                 if let Some((name, Audience::Permission(_))) = entry {
                     audit::forbidden(ctx.app(), ctx.viewer(), name).await;
                 }
-                let error = async_graphql::Error::from(Error::Forbidden);
+                let refusal = entry.map_or(Error::Forbidden, |(_, audience)| {
+                    audience.refusal(ctx.viewer())
+                });
+                let error = async_graphql::Error::from(refusal);
                 return Err(ctx.set_error_path(error.into_server_error(ctx.item.pos)));
             }
         }

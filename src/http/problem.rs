@@ -77,7 +77,7 @@ impl Problem {
                 None => Self::internal(),
             },
             Error::BadRequest(detail) => Self::bad_request(detail.clone()),
-            Error::Forbidden => Self::new(
+            Error::Forbidden | Error::Lacking { .. } => Self::new(
                 StatusCode::FORBIDDEN,
                 TopLevelCode::Forbidden,
                 "You may not do this.",

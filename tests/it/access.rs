@@ -219,6 +219,19 @@ async fn every_root_field_admits_its_audience_and_refuses_all_others_without_eff
         for caller in callers.iter().filter(|caller| !caller.is_in(*audience)) {
             let answer = caller.client.query(call).await;
             assert_eq!(answer.error_code(), "FORBIDDEN", "{}: {call}", caller.name);
+            // Which permission it takes, and whether signing in would help.
+            let error = &answer.body["errors"][0];
+            let (permission, message) = match (audience, &caller.permissions) {
+                (Audience::Permission(needed), Some(_)) => {
+                    (json!(needed), format!("You lack the permission {needed}."))
+                }
+                (Audience::Permission(needed), None) => {
+                    (json!(needed), "Sign in first.".to_owned())
+                }
+                _ => (json!(null), "Sign in first.".to_owned()),
+            };
+            assert_eq!(error["extensions"]["permission"], permission, "{call}");
+            assert_eq!(error["message"], message, "{call}");
         }
     }
     assert_eq!(fingerprint(&app).await, before, "a refusal had an effect");
@@ -257,6 +270,29 @@ async fn the_policy_names_exactly_the_fields_of_the_roots() {
             .collect();
         let named: BTreeSet<String> = table.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(fields, named, "{root}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_behind_a_permission_is_null_beside_what_else_was_asked() {
+    let staff = |name: &str| {
+        let audience = policy::audience("Query", name);
+        matches!(audience, Some(Audience::Permission(_)))
+    };
+    let fields: Vec<_> = root_fields("Query")
+        .into_iter()
+        .filter(|field| staff(&field.name))
+        .collect();
+    assert!(fields.len() > 10);
+    let app = TestApp::start().await;
+    let mia = app.user("Mia").await;
+    for field in fields {
+        let call = operation("query", &field).replacen('{', "{ cities { id } ", 1);
+        let answer = mia.query(&call).await;
+        assert_eq!(answer.error_code(), "FORBIDDEN", "{call}");
+        let data = &answer.body["data"];
+        assert!(data["cities"].is_array(), "{call}: {}", answer.body);
+        assert_eq!(data[&field.name], json!(null), "{call}");
     }
 }
 

@@ -55,7 +55,8 @@ async fn rename(client: &Client, handle: &str) {
 
 async fn delete(staff: &Client, people: &[&Client]) {
     let ids: Vec<_> = people.iter().map(|person| &person.user_id).collect();
-    let query = "mutation($ids: [ID!]!) { usersDelete(ids: $ids) { users { id } userErrors { code } } }";
+    let query =
+        "mutation($ids: [ID!]!) { usersDelete(ids: $ids) { users { id } userErrors { code } } }";
     staff
         .post(query, json!({ "ids": ids }))
         .await

@@ -312,7 +312,8 @@ async fn a_portfolio_is_filled_ordered_and_thinned() {
         answer.payload("providerMediaUpdate")["providerMedia"],
         json!({ "id": a, "caption": "By the river" })
     );
-    let trail = "audit_events WHERE action = 'provider.mediaUpdate' AND after->'changed' = '[\"caption\"]'";
+    let trail =
+        "audit_events WHERE action = 'provider.mediaUpdate' AND after->'changed' = '[\"caption\"]'";
     assert_eq!(app.count(trail).await, 1);
     let typed = "audit_events a WHERE a::text LIKE '%river%'";
     assert_eq!(app.count(typed).await, 0);

@@ -159,7 +159,7 @@ impl AuditQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<AuditEvent>> {
+    ) -> Result<Option<Connection<AuditEvent>>> {
         let page = PageArgs::new(first, after, last, before).page(NEWEST)?;
         let AuditEventFilter {
             actor_id,
@@ -191,5 +191,6 @@ impl AuditQueries {
             |row| (row.created_at, row.id),
             |row| AuditEvent(Arc::new(row)),
         )
+        .map(Some)
     }
 }

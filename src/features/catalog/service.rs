@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::model::{self, Category, City, Service, ServiceFilter, ServiceStatus};
 use crate::{
     app::App,
-    auth::viewer::Viewer,
+    auth::{permissions::known, policy::Audience, viewer::Viewer},
     cursor::{PageArgs, Slice},
     db::{
         Instant,
@@ -54,8 +54,9 @@ pub async fn services(
         text: search_text(filter.text.as_deref())?,
         ..filter
     };
-    if filter.status == ServiceStatus::Archived && !viewer.may("services:write") {
-        return Err(Error::Forbidden);
+    let archived = Audience::Permission(known::SERVICES_WRITE);
+    if filter.status == ServiceStatus::Archived && !archived.admits(viewer) {
+        return Err(archived.refusal(viewer));
     }
     Ok(model::services_page(&mut *app.db.conn().await?, &filter, &page, count).await?)
 }
@@ -188,6 +189,14 @@ pub async fn update(
         Patch::Keep | Patch::Clear => before.category_id,
     };
     expect_version(expected_version, before.version)?;
+    let unchanged = category_id == before.category_id
+        && new_title.as_ref().is_none_or(|it| *it == before.title)
+        && new_description
+            .as_ref()
+            .is_none_or(|it| *it == before.description);
+    if unchanged {
+        return Ok(before);
+    }
     let after = Service {
         category_id,
         title: new_title.unwrap_or_else(|| before.title.clone()),

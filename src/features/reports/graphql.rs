@@ -276,7 +276,7 @@ impl ReportQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Report>> {
+    ) -> Result<Option<Connection<Report>>> {
         const ORDER: &str = "report.oldest";
         let page = PageArgs::new(first, after, last, before).page(ORDER)?;
         let ReportFilter { state, reason } = filter.unwrap_or_default();
@@ -289,6 +289,7 @@ impl ReportQueries {
             |row| (row.created_at, row.id),
             |row| Report(Arc::new(row)),
         )
+        .map(Some)
     }
 }
 

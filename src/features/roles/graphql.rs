@@ -223,7 +223,7 @@ impl RoleQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Role>> {
+    ) -> Result<Option<Connection<Role>>> {
         let page = PageArgs::new(first, after, last, before);
         let slice = service::roles(ctx.app(), &page, ctx.selects("totalCount")).await?;
         Connection::of(
@@ -232,6 +232,7 @@ impl RoleQueries {
             |row| (row.name.clone(), row.id),
             |row| Role(Arc::new(row)),
         )
+        .map(Some)
     }
 
     /// One role; null when there is none with this id.
@@ -254,7 +255,7 @@ impl RoleQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Permission>> {
+    ) -> Result<Option<Connection<Permission>>> {
         let page = PageArgs::new(first, after, last, before);
         let slice = service::permissions(ctx.app(), &page, ctx.selects("totalCount")).await?;
         Connection::of(
@@ -263,6 +264,7 @@ impl RoleQueries {
             |row| (row.name.clone(), row.id),
             |row| Permission(Arc::new(row)),
         )
+        .map(Some)
     }
 
     /// One permission; null when there is none with this id.

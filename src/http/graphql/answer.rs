@@ -111,7 +111,7 @@ impl Answer {
         let code = match error {
             Error::Unavailable { .. } | Error::LockConflict(_) => TopLevelCode::Unavailable,
             Error::Timeout(_) => TopLevelCode::Timeout,
-            Error::Forbidden => TopLevelCode::Forbidden,
+            Error::Forbidden | Error::Lacking { .. } => TopLevelCode::Forbidden,
             _ => TopLevelCode::Internal,
         };
         let mut answer = Self::refused(problem.status, code, problem.detail);

@@ -90,14 +90,16 @@ impl BookingQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Booking>> {
+    ) -> Result<Option<Connection<Booking>>> {
         let page = PageArgs::new(first, after, last, before);
         let filter = filter.unwrap_or_default().read();
         let nothing = || Filter {
             states: Some(Vec::new()),
             ..Filter::default()
         };
-        list(ctx, &filter.unwrap_or_else(nothing), Order::Creation, page).await
+        list(ctx, &filter.unwrap_or_else(nothing), Order::Creation, page)
+            .await
+            .map(Some)
     }
 
     /// What cancelling a booking would cost you now: exactly what `bookingCancel` then does. Null when you may not

@@ -61,7 +61,7 @@ impl PaymentQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Order>> {
+    ) -> Result<Option<Connection<Order>>> {
         let page = PageArgs::new(first, after, last, before).page(ORDER)?;
         let OrderFilter {
             needs_attention,
@@ -73,6 +73,6 @@ impl PaymentQueries {
             needs_attention,
         };
         let count = ctx.selects("totalCount");
-        connection(service::list(ctx.app(), filter, &page, count).await?)
+        connection(service::list(ctx.app(), filter, &page, count).await?).map(Some)
     }
 }

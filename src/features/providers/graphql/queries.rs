@@ -70,7 +70,7 @@ impl ProviderQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Provider>> {
+    ) -> Result<Option<Connection<Provider>>> {
         let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
         let slice = service::applications(ctx.app(), status.into(), &page, count).await?;
@@ -80,5 +80,6 @@ impl ProviderQueries {
             |row| (row.applied_at, row.id),
             |row| Provider(Arc::new(row)),
         )
+        .map(Some)
     }
 }

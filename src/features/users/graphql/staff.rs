@@ -256,7 +256,7 @@ impl UserQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<User>> {
+    ) -> Result<Option<Connection<User>>> {
         let page = PageArgs::new(first, after, last, before);
         let UserFilter {
             text,
@@ -278,6 +278,7 @@ impl UserQueries {
             |row| sort.values(row),
             |row| User(Arc::new(row)),
         )
+        .map(Some)
     }
 
     /// One person; null when there is none with this id.

@@ -334,8 +334,10 @@ fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) {
         let (document, variables) = (&prepared.document, &prepared.variables);
         root_arguments(document, &operation.node, variables, field, argument)
     };
-    for init_data in arguments("authTelegram", "initData") {
-        taken.sign_in(&init_data);
+    for field in ["authTelegram", "accountLinkTelegram"] {
+        for init_data in arguments(field, "initData") {
+            taken.sign_in(&init_data);
+        }
     }
     // What sends a mail is limited by address of the mail besides (rule 22).
     let accounts = [
@@ -344,6 +346,7 @@ fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) {
         ("emailCodeSend", "email"),
         ("emailVerify", "email"),
         ("passwordReset", "email"),
+        ("accountLinkEmail", "email"),
     ];
     for (field, argument) in accounts {
         for account in arguments(field, argument) {

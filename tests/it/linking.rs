@@ -343,3 +343,26 @@ async fn one_telegram_account_linked_at_once_goes_to_one_account() {
         assert_eq!(app.count(&owners).await, 1);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tries_to_link_are_limited_as_tries_to_sign_in_are() {
+    let app = TestApp::start_with(|config| {
+        config.telegram_bot_tokens = vec![SecretString::from(TOKEN)];
+        config.sign_in_limits.per_account_per_minute = 2;
+        config.sign_in_limits.per_init_data = 2;
+    })
+    .await;
+    let mia = app.user("Mia").await;
+    let data = init_data(&app, 42);
+    for _ in 0..2 {
+        link_email(&mia, "mia@example.org", "123456").await.data();
+        link_telegram(&mia, &data).await.data();
+    }
+    for limited in [
+        link_email(&mia, "MIA@example.org", "123456").await,
+        link_telegram(&mia, &data).await,
+    ] {
+        let answer = (limited.status, limited.error_code());
+        assert_eq!(answer, (429, "RATE_LIMITED"));
+    }
+}

@@ -54,6 +54,14 @@ impl WayIn {
         }
     }
 
+    /// The argument that names it.
+    fn path(&self) -> &'static str {
+        match self {
+            Self::Telegram { .. } => "initData",
+            Self::Email(_) => "email",
+        }
+    }
+
     fn leads_to(&self, user: &User) -> bool {
         match self {
             Self::Telegram { id, .. } => user.telegram_id == Some(*id),
@@ -202,7 +210,7 @@ async fn join(
     if let Some(given_up) = &given_up {
         let before = users::with_password(&mut tx, given_up.id).await?;
         password = before.and_then(|(_, hash)| hash);
-        erase(&mut tx, app, viewer, given_up.clone(), now).await?;
+        erase(&mut tx, app, viewer, given_up.clone(), way.path(), now).await?;
     }
     let user = with_way_in(kept, given_up.as_ref(), &way, now);
     write(&mut tx, &user, password.as_deref()).await?;

@@ -56,6 +56,28 @@ impl<T: OutputType> OutputType for Guarded<T> {
 #[async_trait::async_trait]
 impl<T: ContainerType> ContainerType for Guarded<T> {
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        match self.admit_and_resolve(ctx).await {
+            // The library would take the answers to all other fields along.
+            Err(error) if is_nullable::<T>(ctx) => {
+                ctx.add_error(error);
+                Ok(Some(Value::Null))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// Whether the schema lets the current field of a root be null.
+fn is_nullable<T: OutputType>(ctx: &Context<'_>) -> bool {
+    let types = &ctx.schema_env.registry.types;
+    types
+        .get(T::type_name().as_ref())
+        .and_then(|root| root.field_by_name(&ctx.item.node.name.node))
+        .is_some_and(|field| !field.ty.ends_with('!'))
+}
+
+impl<T: ContainerType> Guarded<T> {
+    async fn admit_and_resolve(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
         let field = ctx.item.node.name.node.as_str();
         if field != "__typename" {
             let entry = policy::entry(&T::type_name(), field);

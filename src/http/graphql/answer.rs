@@ -185,7 +185,7 @@ fn with_id(fault: Fault, request_id: &str) -> ServerError {
     named.locations = error.locations;
     named.path = error.path;
     if let (Some(extensions), Some(given)) = (&mut named.extensions, &error.extensions) {
-        for name in ["reason", "retryAfterMs"] {
+        for name in ["reason", "retryAfterMs", "permission"] {
             if let Some(value) = given.get(name) {
                 extensions.set(name, value.clone());
             }

@@ -303,14 +303,15 @@ impl Problems {
         self.push(Problem::new(ErrorCode::InvalidInput, message).at(path));
     }
 
-    /// The value, or an `INVALID_INPUT` about the field and nothing.
+    /// The value, or an `INVALID_INPUT` about the field and nothing. What the check says begins with a verb ("must not be
+    /// empty") and becomes a sentence.
     pub fn take<T, E: fmt::Display>(
         &mut self,
         path: &str,
         outcome: std::result::Result<T, E>,
     ) -> Option<T> {
         outcome
-            .map_err(|error| self.invalid(path, error.to_string()))
+            .map_err(|error| self.invalid(path, format!("This {error}.")))
             .ok()
     }
 

@@ -222,3 +222,106 @@ async fn nobody_changes_it() {
     }
     assert_eq!(app.count("audit_events").await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_of_nothing_leaves_no_trace() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let mia = app.user("Mia").await;
+    let profile = app.make_provider(&mia).await;
+    let service = app.service_row("Walk").await;
+    let role = "mutation { roleCreate(input: { name: \"HELPERS\", description: \"x\" }) { role { id } userErrors { code } } }";
+    let role = admin.query(role).await.payload("roleCreate")["role"]["id"].clone();
+    let name = "UPDATE providers SET display_name = 'Mia'";
+    app.sql(name).await;
+    app.verified_email(&mia, "mia@example.org").await;
+    let trail = "audit_events WHERE outcome = 'DONE'";
+    let before = app.count(trail).await;
+    for (client, mutation, call, answer) in [
+        (
+            &mia,
+            "meUpdate",
+            "(input: {})".to_owned(),
+            "me { user { id } }",
+        ),
+        (
+            &mia,
+            "meUpdate",
+            "(input: { displayName: \" Mia \", language: EN, username: null })".to_owned(),
+            "me { user { id } }",
+        ),
+        (
+            &mia,
+            "providerUpdate",
+            format!("(id: \"{profile}\", input: {{}})"),
+            "provider { version }",
+        ),
+        (
+            &mia,
+            "providerUpdate",
+            format!("(id: \"{profile}\", input: {{ displayName: \"Mia\" }})"),
+            "provider { version }",
+        ),
+        (
+            &admin,
+            "userUpdate",
+            format!("(id: \"{}\", input: {{}})", mia.user_id),
+            "user { account { version } }",
+        ),
+        (
+            &admin,
+            "userUpdate",
+            format!(
+                "(id: \"{}\", input: {{ displayName: \"Mia\", email: \"mia@example.org\" }})",
+                mia.user_id
+            ),
+            "user { account { version } }",
+        ),
+        (
+            &admin,
+            "roleUpdate",
+            format!("(id: {role}, input: {{}})"),
+            "role { version }",
+        ),
+        (
+            &admin,
+            "roleUpdate",
+            format!("(id: {role}, input: {{ name: \"HELPERS\", description: \"x\" }})"),
+            "role { version }",
+        ),
+        (
+            &admin,
+            "rolePermissionsSet",
+            format!("(id: {role}, input: {{ permissionIds: [] }})"),
+            "role { version }",
+        ),
+        (
+            &admin,
+            "serviceUpdate",
+            format!("(id: \"{service}\", input: {{ title: \"Walk\" }})"),
+            "service { version }",
+        ),
+    ] {
+        let query = format!("mutation {{ {mutation}{call} {{ {answer} userErrors {{ code }} }} }}");
+        let done = client.query(&query).await;
+        let text = done.payload(mutation).to_string();
+        assert!(!text.contains("\"version\":2"), "{query}: {text}");
+    }
+    assert_eq!(app.count(trail).await, before);
+    for table in ["users", "providers", "roles", "services"] {
+        let edited = format!("{table} WHERE version > 1");
+        assert_eq!(app.count(&edited).await, 0, "{table}");
+    }
+    // Staff who name an address that nobody had proved vouch for it: that is an edit.
+    app.sql("UPDATE users SET email_verified_at = NULL").await;
+    let vouch = format!(
+        "mutation {{ userUpdate(id: \"{}\", input: {{ email: \"mia@example.org\" }}) {{ user {{ account {{ emailVerifiedAt }} }} userErrors {{ code }} }} }}",
+        mia.user_id
+    );
+    let vouched = admin.query(&vouch).await;
+    let account = &vouched.payload("userUpdate")["user"]["account"];
+    assert_eq!(account["emailVerifiedAt"], super::support::START);
+    let edits = events(&admin, "action: \"user.staffUpdate\"").await;
+    assert_eq!(edits.len(), 1);
+    assert_eq!(edits[0]["after"]["changed"], json!(["email"]));
+}

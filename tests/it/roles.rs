@@ -59,13 +59,18 @@ async fn set_roles(client: &Client, user: &str, roles: &[&str]) -> Answer {
         .await
 }
 
-/// Codes and fields of a refusal.
+/// Codes and fields of a refusal, whose messages are sentences.
 fn refusals(answer: &Answer, mutation: &str) -> Vec<(String, String)> {
     answer.data()[mutation]["userErrors"]
         .as_array()
         .unwrap()
         .iter()
         .map(|error| {
+            let message = error["message"].as_str().unwrap();
+            assert!(
+                message.starts_with(char::is_uppercase) && message.ends_with('.'),
+                "{message}"
+            );
             let field: Vec<&str> = error["field"]
                 .as_array()
                 .map(|parts| parts.iter().map(|part| part.as_str().unwrap()).collect())
@@ -137,11 +142,11 @@ async fn a_role_opens_what_it_grants_to_who_has_it_and_no_longer() {
             1,
         ),
         (
-            "action = 'user.rolesSet' AND after->'roles' = '[\"BOOK_KEEPER\"]'",
+            "action = 'user.rolesSet' AND after->'roles' = '[\"BOOK_KEEPER\", \"USER\"]'",
             1,
         ),
         (
-            "action = 'user.rolesSet' AND before->'roles' = '[\"BOOK_KEEPER\"]'",
+            "action = 'user.rolesSet' AND before->'roles' = '[\"BOOK_KEEPER\", \"USER\"]'",
             1,
         ),
     ] {
@@ -509,4 +514,51 @@ async fn lists_and_nodes_are_for_who_may_read_them() {
             assert_eq!(other.query(&node).await.data()["node"], Value::Null);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_of_account_and_profile_are_neither_given_nor_taken() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let mia = app.user("Mia").await;
+    let roles = ids(&admin, "roles").await;
+    let held = async || {
+        let query = format!(
+            "{{ user(id: \"{}\") {{ account {{ version roles {{ name }} }} }} }}",
+            mia.user_id
+        );
+        admin.query(&query).await.data()["user"]["account"].clone()
+    };
+    let user = json!({ "version": 1, "roles": [{ "name": "USER" }] });
+    assert_eq!(held().await, user);
+    for given in [
+        &[&*roles["PROVIDER"]][..],
+        &[&roles["SUPPORT"], &roles["PROVIDER"]],
+    ] {
+        let at = format!("input.roleIds.{}", given.len() - 1);
+        let set = set_roles(&admin, &mia.user_id, given).await;
+        assert_eq!(
+            refusals(&set, "userRolesSet"),
+            refusal("INVALID_INPUT", &at)
+        );
+    }
+    // Left out or named, the role that is there stays; and nothing changed.
+    for given in [&[][..], &[&*roles["USER"]]] {
+        set_roles(&admin, &mia.user_id, given)
+            .await
+            .payload("userRolesSet");
+    }
+    assert_eq!(held().await, user);
+    assert_eq!(
+        app.count("audit_events WHERE action = 'user.rolesSet' AND outcome = 'DONE'")
+            .await,
+        0
+    );
+    set_roles(&admin, &mia.user_id, &[&roles["SUPPORT"]])
+        .await
+        .payload("userRolesSet");
+    assert_eq!(
+        held().await,
+        json!({ "version": 2, "roles": [{ "name": "SUPPORT" }, { "name": "USER" }] })
+    );
 }

@@ -485,7 +485,7 @@ async fn access_control(ledger: &mut Ledger) {
     let made = ledger.mutation(2, &admin, role, &["KEEPERS"]).await;
     let role = text(&made["role"]["id"]);
     let update = "roleUpdate(id: $, input: { description: $ }) { role { id version } }";
-    ledger.mutation(4, &admin, update, &[&role, "x"]).await;
+    ledger.mutation(6, &admin, update, &[&role, "x"]).await;
     // The lock, the role, what is wanted and granted, the viewer's rights, taking, giving, the role, what it grants now.
     let set = "rolePermissionsSet(id: $, input: { permissionIds: [$] }) { role { permissions { name } } }";
     ledger
@@ -499,13 +499,13 @@ async fn access_control(ledger: &mut Ledger) {
     let give =
         "userRolesSet(userId: $, input: { roleIds: [$] }) { user { account { roles { name } } } }";
     ledger
-        .mutation(12, &admin, give, &[&mia.user_id, &role])
+        .mutation(13, &admin, give, &[&mia.user_id, &role])
         .await;
     let take = "userRolesSet(userId: $, input: { roleIds: [] }) { user { id } }";
-    ledger.mutation(11, &admin, take, &[&mia.user_id]).await;
+    ledger.mutation(12, &admin, take, &[&mia.user_id]).await;
     app.settle(&[&admin]).await;
     let delete = "roleDelete(id: $) { role { name } }";
-    ledger.mutation(6, &admin, delete, &[&role]).await;
+    ledger.mutation(7, &admin, delete, &[&role]).await;
     app.settle(&[&admin]).await;
     let delete = "permissionDelete(id: $) { permission { name } }";
     ledger.mutation(5, &admin, delete, &[&permission]).await;
@@ -525,10 +525,10 @@ async fn access_control(ledger: &mut Ledger) {
     let suspend = "userStatusSet(id: $, input: { decision: SUSPEND, reason: $ }) { user { id } }";
     ledger.mutation(9, &admin, suspend, &[&zoe, "x"]).await;
     let one = "userDelete(id: $) { user { displayName } }";
-    ledger.mutation(13, &admin, one, &[&zoe]).await;
+    ledger.mutation(19, &admin, one, &[&zoe]).await;
     let both = "usersDelete(ids: [$, $]) { users { displayName } }";
     ledger
-        .mutation(23, &admin, both, &[&mia.user_id, &eve.user_id])
+        .mutation(31, &admin, both, &[&mia.user_id, &eve.user_id])
         .await;
     let trail = "auditEvents(filter: { action: $ }) { nodes { actor { displayName } action targetId after } totalCount }";
     ledger.query(3, &admin, trail, &["user.delete"]).await;

@@ -404,7 +404,10 @@ async fn a_deletion_erases_the_person_and_keeps_the_books() {
             1,
         ),
         ("orders WHERE state = 'REFUNDED'", 1),
-        ("audit_events WHERE action = 'user.delete'", 2),
+        (
+            "audit_events WHERE action = 'user.delete' AND outcome = 'DONE'",
+            2,
+        ),
     ] {
         assert_eq!(app.count(table).await, rows, "{table}");
     }

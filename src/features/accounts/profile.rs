@@ -34,7 +34,7 @@ pub struct Change {
     pub avatar_upload_id: Patch<Option<UploadId>>,
 }
 
-/// Changes the viewer's own profile.
+/// Changes the viewer's own profile; an edit that changes nothing leaves version and trail alone.
 ///
 /// Errors: `INVALID_INPUT` for every bad field at once, `CONFLICT` for another version, `ALREADY_EXISTS` for a taken
 /// username, `NOT_FOUND` for a city that isn't there.
@@ -106,6 +106,16 @@ pub async fn update(
         updated_at: Instant(now),
         ..before.clone()
     };
+    let changed = audit::changed(&[
+        ("displayName", before.display_name != after.display_name),
+        ("username", before.username != after.username),
+        ("language", before.language != after.language),
+        ("city", before.city_id != after.city_id),
+        ("avatar", before.avatar_media_id != after.avatar_media_id),
+    ]);
+    if changed.is_empty() {
+        return Ok(before);
+    }
     users::save(&mut tx, &after)
         .await
         .map_err(|error| match violated_constraint(&error) {
@@ -123,13 +133,6 @@ pub async fn update(
     {
         media::discard(&mut tx, app, old, now).await?;
     }
-    let changed = audit::changed(&[
-        ("displayName", before.display_name != after.display_name),
-        ("username", before.username != after.username),
-        ("language", before.language != after.language),
-        ("city", before.city_id != after.city_id),
-        ("avatar", before.avatar_media_id != after.avatar_media_id),
-    ]);
     let entry = Entry {
         action: "user.update",
         target: Some(("usr", id.0)),

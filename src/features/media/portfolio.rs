@@ -142,9 +142,11 @@ pub async fn update(
     let provider = lock_own(&mut tx, user).await?;
     let mut item = own_item(&mut tx, provider.id, id).await?;
     let before = std::mem::replace(&mut item.row.caption, caption.unwrap_or_default());
+    if before == item.row.caption {
+        return Ok(item);
+    }
     model::save_caption(&mut tx, item.row.id, &item.row.caption).await?;
-    let changed = audit::changed(&[("caption", before != item.row.caption)]);
-    let after = json!({ "media": item.media.id, "changed": changed });
+    let after = json!({ "media": item.media.id, "changed": ["caption"] });
     let entry = entry("provider.mediaUpdate", provider.id, after);
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;

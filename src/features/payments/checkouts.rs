@@ -108,7 +108,10 @@ fn checked_url(app: &App, problems: &mut Problems, path: &str, text: &str) -> St
         return String::new();
     };
     if !Url::parse(&text).is_ok_and(|url| app.config.allows_return(&url)) {
-        problems.invalid(path, "must be on an origin that checkout may return to");
+        problems.invalid(
+            path,
+            "This must be on an origin that checkout may return to.",
+        );
     }
     text
 }

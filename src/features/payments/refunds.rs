@@ -61,7 +61,7 @@ pub async fn create(
     let mut problems = Problems::new();
     let reason = problems.take("input.reason", text::multi_line(reason, 1..=2000));
     if amount_minor.is_some_and(|amount| amount < 1) {
-        problems.invalid("input.amountMinor", "must be at least 1");
+        problems.invalid("input.amountMinor", "This must be at least 1.");
     }
     idempotency::check_key(&mut problems, key);
     problems.check()?;

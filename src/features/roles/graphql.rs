@@ -79,7 +79,7 @@ impl Role {
         self.0.id.to_string().into()
     }
 
-    /// 2 to 32 upper-case letters, digits or `_`, unique.
+    /// 2 to 32 letters A-Z, digits or `_`, beginning with a letter; unique.
     async fn name(&self) -> &str {
         &self.0.name
     }
@@ -149,7 +149,8 @@ pub struct RolePermissionsSetInput {
 /// Which roles a person shall have.
 #[derive(InputObject)]
 pub struct UserRolesSetInput {
-    /// Exactly these (`rol_…`), at most 100.
+    /// Exactly these (`rol_…`), at most 100. USER and PROVIDER come and go with the account and the approved profile: they
+    /// stay, named or not, and cannot be given.
     pub role_ids: Vec<ID>,
 }
 
@@ -398,9 +399,11 @@ impl RoleMutations {
         RolePermissionsSetPayload::of(set.map(|row| Role(Arc::new(row))))
     }
 
-    /// Gives a person exactly these roles; they feel it within a second. Codes: `NOT_FOUND` (the person, and each role),
-    /// `CONFLICT`, `NOT_ALLOWED` (each role given or taken that grants what you don't hold), `INVALID_STATE` (a deleted
-    /// person; `details.state` LAST_ADMIN when no active administrator would be left).
+    /// Gives a person exactly these roles, besides USER and PROVIDER, which come and go with the account and the approved
+    /// profile and stay as they are; they feel it within a second. Codes: `NOT_FOUND` (the person, and each role),
+    /// `INVALID_INPUT` (USER or PROVIDER for somebody without it), `CONFLICT`, `NOT_ALLOWED` (they hold rights that you
+    /// lack, and each role given that grants what you don't hold), `INVALID_STATE` (a deleted person; `details.state`
+    /// LAST_ADMIN when no active administrator would be left).
     async fn user_roles_set(
         &self,
         ctx: &Context<'_>,

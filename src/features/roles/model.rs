@@ -21,6 +21,9 @@ use crate::{
 /// The role whose last active holder stays.
 pub const ADMIN: &str = "ADMIN";
 
+/// The roles that an account and an approved profile bring along and take away; nobody gives or takes them by hand.
+pub const OF_ACCOUNT: [&str; 2] = ["USER", "PROVIDER"];
+
 /// A permission that roles can grant.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = permissions, check_for_backend(diesel::pg::Pg))]

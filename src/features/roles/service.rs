@@ -124,8 +124,10 @@ pub async fn delete_permission(app: &App, viewer: &Viewer, id: PermissionId) -> 
     {
         return Err(not_held("id", &permission.name).into());
     }
-    // Whoever looked at one of these roles before looks again.
-    model::count_up(&mut tx, &granting).await?;
+    if !granting.is_empty() {
+        // Whoever has looked at one of these roles has to look again.
+        model::count_up(&mut tx, &granting).await?;
+    }
     model::delete_permission(&mut tx, id).await?;
     let entry = Entry {
         action: "permission.delete",
@@ -145,7 +147,7 @@ fn role_name(problems: &mut Problems, typed: &str) -> Option<String> {
             .bytes()
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
     if !good {
-        let message = "must be 2 to 32 letters A-Z, digits or _, beginning with a letter";
+        let message = "This must be 2 to 32 letters A-Z, digits or _, beginning with a letter.";
         problems.invalid("input.name", message);
     }
     good.then(|| typed.to_owned())
@@ -220,7 +222,7 @@ async fn editable(
     })
 }
 
-/// Changes a role's name and description.
+/// Changes a role's name and description; an edit that changes nothing leaves version and trail alone.
 ///
 /// Errors: `INVALID_INPUT`, `NOT_FOUND`, `INVALID_STATE` for a built-in one, `NOT_ALLOWED` for one that grants what the
 /// viewer lacks, `CONFLICT`, `ALREADY_EXISTS`.
@@ -256,6 +258,9 @@ pub async fn update_role(
         version: before.version + 1,
         ..before.clone()
     };
+    if (&after.name, &after.description) == (&before.name, &before.description) {
+        return Ok(before);
+    }
     model::save_role(&mut tx, &after).await.map_err(taken)?;
     let entry = Entry {
         action: "role.update",
@@ -347,7 +352,11 @@ pub async fn set_permissions(
             .map(|old| old.permission.id)
             .collect::<Vec<_>>(),
         |id| name_of(id).filter(|name| !rights.covers(name)),
+        |_| false,
     )?;
+    if added.is_empty() && removed.is_empty() {
+        return Ok(before);
+    }
 
     let after = Role {
         version: before.version + 1,
@@ -375,15 +384,17 @@ struct Change<T> {
 }
 
 /// What `wanted` changes of what is `held`, where only what is `known` can be given, and nothing given or taken for
-/// which `lacking` names a permission that the viewer does not hold.
+/// which `lacking` names a permission that the viewer does not hold. What is `fixed` stays as it is.
 ///
-/// Errors: `NOT_FOUND` and `NOT_ALLOWED` for each fault, at the list's `path`.
+/// Errors: `NOT_FOUND`, `NOT_ALLOWED` and `INVALID_INPUT` (what is fixed and not held) for each fault, at the list's
+/// `path`.
 fn change<'a, T: Copy + PartialEq>(
     path: &str,
     wanted: &[Option<T>],
     known: &[T],
     held: &[T],
     lacking: impl Fn(T) -> Option<&'a str>,
+    fixed: impl Fn(T) -> bool,
 ) -> Result<Change<T>> {
     let mut problems = Problems::new();
     let mut added = Vec::new();
@@ -397,6 +408,12 @@ fn change<'a, T: Copy + PartialEq>(
         if added.contains(&wanted) || held.contains(&wanted) {
             continue;
         }
+        if fixed(wanted) {
+            let message =
+                "The roles USER and PROVIDER come and go with the account and the profile.";
+            problems.invalid(&path, message);
+            continue;
+        }
         if let Some(name) = lacking(wanted) {
             problems.push(not_held(&path, name));
         }
@@ -404,7 +421,7 @@ fn change<'a, T: Copy + PartialEq>(
     }
     let mut removed = Vec::new();
     for held in held.iter().copied() {
-        if wanted.contains(&Some(held)) {
+        if wanted.contains(&Some(held)) || fixed(held) {
             continue;
         }
         if let Some(name) = lacking(held) {
@@ -416,7 +433,8 @@ fn change<'a, T: Copy + PartialEq>(
     Ok(Change { added, removed })
 }
 
-/// Gives a person exactly these roles.
+/// Gives a person exactly these roles, besides those that come and go with account and profile ([`model::OF_ACCOUNT`]):
+/// they stay, named or not.
 ///
 /// Errors: `NOT_FOUND` for the person and for each role that is not there, `CONFLICT`, `NOT_ALLOWED` for somebody whose
 /// rights the viewer lacks and for each role that would be given and that grants what they lack, `INVALID_STATE` for a
@@ -459,13 +477,21 @@ pub async fn set_roles(
             .map(|of| of.permission.name.as_str())
     };
 
+    let of_account = |role: RoleId| {
+        let mut all = known.iter().chain(held.iter().map(|held| &held.role));
+        all.any(|of| of.id == role && model::OF_ACCOUNT.contains(&of.name.as_str()))
+    };
     let Change { added, removed } = change(
         "input.roleIds",
         wanted,
         &known.iter().map(|known| known.id).collect::<Vec<_>>(),
         &held.iter().map(|held| held.role.id).collect::<Vec<_>>(),
         lacking,
+        of_account,
     )?;
+    if added.is_empty() && removed.is_empty() {
+        return Ok(person);
+    }
 
     let role_names = |held: &[model::HeldRole]| {
         let names: Vec<_> = held.iter().map(|held| held.role.name.clone()).collect();

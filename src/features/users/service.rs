@@ -187,7 +187,7 @@ pub struct Change {
     pub city_id: Patch<Option<CityId>>,
 }
 
-/// Changes an account.
+/// Changes an account; an edit that changes nothing leaves version and trail alone.
 ///
 /// Errors: `INVALID_INPUT` for every bad field, `NOT_FOUND` for the person or the city, `NOT_ALLOWED` for somebody whose
 /// rights the viewer lacks, `INVALID_STATE` for a deleted one, `CONFLICT`, `ALREADY_EXISTS` for username or address.
@@ -229,6 +229,9 @@ pub async fn update(
         Patch::Keep => before.city_id,
     };
     let email_verified_at = match &email {
+        Patch::Set(typed) if before.email.as_ref() == Some(typed) => {
+            before.email_verified_at.or(Some(Instant(now)))
+        }
         Patch::Set(_) => Some(Instant(now)),
         Patch::Clear => None,
         Patch::Keep => before.email_verified_at,
@@ -249,14 +252,20 @@ pub async fn update(
         updated_at: Instant(now),
         ..before.clone()
     };
-    model::save(&mut tx, &after).await.map_err(taken)?;
     let changed = audit::changed(&[
         ("displayName", before.display_name != after.display_name),
         ("username", before.username != after.username),
-        ("email", before.email != after.email),
+        (
+            "email",
+            (&before.email, before.email_verified_at) != (&after.email, after.email_verified_at),
+        ),
         ("language", before.language != after.language),
         ("city", before.city_id != after.city_id),
     ]);
+    if changed.is_empty() {
+        return Ok(before);
+    }
+    model::save(&mut tx, &after).await.map_err(taken)?;
     let entry = Entry {
         action: "user.staffUpdate",
         target: Some(("usr", after.id.0)),

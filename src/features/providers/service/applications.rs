@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{edited, invalid_state, lock, profile};
+use super::{changed, edited, invalid_state, lock, profile};
 use crate::{
     app::App,
     auth::viewer::Viewer,
@@ -172,7 +172,7 @@ pub struct Change {
     pub cancellation_policy: Patch<CancellationPolicy>,
 }
 
-/// Changes one's own profile while it waits or is approved.
+/// Changes one's own profile while it waits or is approved; an edit that changes nothing leaves version and trail alone.
 ///
 /// Errors: `INVALID_INPUT`, `NOT_FOUND` for it or the city, `NOT_ALLOWED` for another's, `INVALID_STATE`, `CONFLICT`.
 pub async fn update(
@@ -264,6 +264,9 @@ pub async fn update(
         updated_at: Instant(now),
         ..before.clone()
     };
+    if changed(&before, &after).is_empty() {
+        return Ok(before);
+    }
     model::save(&mut tx, &after).await?;
     let entry = Entry {
         action: "provider.update",

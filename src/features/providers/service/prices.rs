@@ -72,7 +72,7 @@ pub async fn set_price(
         let checked = price.and_then(|price| price.check_price());
         problems.take("input.amountMinor", checked);
     } else if amount_minor < 0 {
-        problems.invalid("input.amountMinor", "must not be negative");
+        problems.invalid("input.amountMinor", "This must not be negative.");
     }
     if !(15..=1440).contains(&duration_minutes) {
         problems.invalid("input.durationMinutes", "15 to 1440 minutes are possible.");

@@ -253,9 +253,17 @@ async fn staff_decide_a_report_once_and_not_one_that_concerns_them() {
     }
     assert_eq!(done, 1);
     assert_eq!(
-        app.number("SELECT count(*) FROM audit_events WHERE action = 'report.resolve'")
-            .await,
+        app.number(
+            "SELECT count(*) FROM audit_events WHERE action = 'report.resolve' AND outcome = 'DONE'"
+        )
+        .await,
         1
+    );
+    // Those who reached for a report that concerns them are written down.
+    assert_eq!(
+        app.number("SELECT count(*) FROM audit_events WHERE action = 'report.resolve' AND after->>'code' = 'SELF_ACTION'")
+            .await,
+        2
     );
     // The reporter learns that it is decided, not what staff wrote or who.
     let mine = mia.query(MINE).await;

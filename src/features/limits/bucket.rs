@@ -20,9 +20,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The window in microseconds.
+    /// The window in microseconds, at most some 70 000 years, which leaves room for sums.
     pub(super) fn micros(&self) -> i64 {
-        i64::try_from(self.window.as_micros()).unwrap_or(i64::MAX)
+        const MOST: i64 = i64::MAX / 4;
+        i64::try_from(self.window.as_micros()).map_or(MOST, |micros| micros.min(MOST))
     }
 
     /// How long it takes until so much has come back, in microseconds. Rounded down, so that a bucket gives its quota

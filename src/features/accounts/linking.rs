@@ -97,7 +97,7 @@ pub(super) async fn without_email(app: &App, viewer: &Viewer) -> Result<UserId> 
 
 /// Has a Telegram account sign the viewer in from now on.
 ///
-/// Errors: those of sign-in by Telegram for the init data, and those of [`join`].
+/// Errors: those of sign-in by Telegram for the init data, and those of `join`.
 pub async fn link_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Result<Linked> {
     let own = viewer.require_user()?;
     let now = app.clock.now();
@@ -115,7 +115,7 @@ pub async fn link_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Resul
 
 /// Has an e-mail address, which the code proves, sign the viewer in from now on, once it has a password.
 ///
-/// Errors: `INVALID_INPUT` for the address, `INVALID_CODE`, and those of [`join`].
+/// Errors: `INVALID_INPUT` for the address, `INVALID_CODE`, and those of `join`.
 pub async fn link_email(app: &App, viewer: &Viewer, typed: &str, code: &str) -> Result<Linked> {
     let own = viewer.require_user()?;
     let now = app.clock.now();

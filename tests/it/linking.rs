@@ -149,7 +149,7 @@ async fn a_telegram_account_that_is_new_here_becomes_a_second_way_in() {
     // Once more changes nothing; another Telegram account is refused.
     let again = link_telegram(&mia, &init_data(&app, 42)).await;
     again.payload("accountLinkTelegram");
-    let trail = "audit_events WHERE action = 'account.linkTelegram'";
+    let trail = "audit_events WHERE action = 'account.linkTelegram' AND outcome = 'DONE'";
     assert_eq!(app.count(trail).await, 1);
     let another = link_telegram(&mia, &init_data(&app, 43)).await;
     assert_eq!(
@@ -159,6 +159,8 @@ async fn a_telegram_account_that_is_new_here_becomes_a_second_way_in() {
     // Proof is needed: what Telegram did not sign links nothing.
     let forged = init_data(&app, 44).replace("Tom", "Tim");
     let forged = link_telegram(&mia, &forged).await;
+    let refused = "audit_events WHERE action = 'account.linkTelegram' AND outcome = 'REFUSED' AND target_id IS NOT NULL";
+    assert_eq!(app.count(refused).await, 1);
     assert_eq!(
         refusal(&forged, "accountLinkTelegram"),
         (
@@ -293,7 +295,7 @@ async fn what_cannot_be_one_is_refused_and_stays_as_it_is() {
 
     assert_eq!(app.count("users WHERE status = 'DELETED'").await, 0);
     assert_eq!(
-        app.count("audit_events WHERE action LIKE 'account.link%'")
+        app.count("audit_events WHERE action LIKE 'account.link%' AND outcome = 'DONE'")
             .await,
         0
     );

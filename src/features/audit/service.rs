@@ -57,10 +57,13 @@ pub async fn events(
 }
 
 /// Whether a problem says that the viewer reached too far, and not only that something was in the way: at what somebody
-/// else may do, at themselves, or at the last administrator.
+/// else may do, at themselves, at the last administrator, or at an account of which they don't know the code or password.
 fn reached_too_far(problem: &Problem) -> bool {
     match problem.code {
-        ErrorCode::NotAllowed | ErrorCode::SelfAction => true,
+        ErrorCode::NotAllowed
+        | ErrorCode::SelfAction
+        | ErrorCode::InvalidCode
+        | ErrorCode::InvalidCredentials => true,
         ErrorCode::InvalidState => {
             let state = problem
                 .details

@@ -15,7 +15,7 @@ use crate::{
     auth::passwords::Password,
     db::retry_conflict,
     error::{self, Result},
-    features::users::model as users,
+    features::{audit::service::refusal, users::model as users},
     graphql::{
         context::ContextExt,
         scalars::EmailAddress,
@@ -155,7 +155,7 @@ impl EmailMutations {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let password = Password::new(password);
         let done = email::verify(app, viewer, &email.0, &code, &password).await;
-        AuthPayload::of(done)
+        AuthPayload::of(refusal(app, viewer, "auth.emailVerify", None, done).await)
     }
 
     /// Signs in by password. Codes: `INVALID_CREDENTIALS`, whatever of the two is wrong; `NOT_ALLOWED` (suspended).
@@ -186,7 +186,8 @@ impl EmailMutations {
     ) -> Result<AuthPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let new = Password::new(new_password);
-        AuthPayload::of(email::reset_password(app, viewer, &email.0, &code, &new).await)
+        let done = email::reset_password(app, viewer, &email.0, &code, &new).await;
+        AuthPayload::of(refusal(app, viewer, "auth.passwordReset", None, done).await)
     }
 
     /// Changes your password; your other sessions end, and a mail tells you. Codes: `INVALID_INPUT`,
@@ -201,6 +202,8 @@ impl EmailMutations {
         let current = Password::new(input.current_password);
         let new = Password::new(input.new_password);
         let done = retry_conflict(|| email::change_password(app, viewer, &current, &new)).await;
+        let own = viewer.user_id().map(|id| ("usr", id.0));
+        let done = refusal(app, viewer, "auth.passwordChange", own, done).await;
         PasswordChangePayload::of(done.map(|row| Me(Arc::new(row))))
     }
 }

@@ -8,7 +8,7 @@ use super::super::linking::{self, Linked};
 use crate::{
     db::retry_conflict,
     error::{self, Result},
-    features::users::graphql::User,
+    features::{audit::service::refusal, users::graphql::User},
     graphql::{
         context::ContextExt,
         scalars::{DateTime, EmailAddress},
@@ -71,6 +71,8 @@ impl LinkMutations {
     ) -> Result<AccountLinkPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let linked = retry_conflict(|| linking::link_telegram(app, viewer, &init_data)).await;
+        let own = viewer.user_id().map(|id| ("usr", id.0));
+        let linked = refusal(app, viewer, "account.linkTelegram", own, linked).await;
         AccountLinkPayload::of(linked)
     }
 
@@ -86,6 +88,9 @@ impl LinkMutations {
         #[graphql(desc = "The 6 digits that were mailed.", secret)] code: String,
     ) -> Result<AccountLinkPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
-        AccountLinkPayload::of(linking::link_email(app, viewer, &email.0, &code).await)
+        let linked = linking::link_email(app, viewer, &email.0, &code).await;
+        let own = viewer.user_id().map(|id| ("usr", id.0));
+        let linked = refusal(app, viewer, "account.linkEmail", own, linked).await;
+        AccountLinkPayload::of(linked)
     }
 }

@@ -131,7 +131,7 @@ pub struct SignInLimits {
     pub per_address_per_minute: u32,
     /// Sessions that one init data may open (security.md, "Telegram sign-in", 7).
     pub per_init_data: u32,
-    /// Passwords and codes that may be tried for one account in a minute, from wherever.
+    /// Passwords and codes that may be tried for one address or username in a minute, from wherever.
     pub per_account_per_minute: u32,
     /// Refreshes by one address in a minute.
     pub refreshes_per_minute: u32,

@@ -118,6 +118,10 @@ pub fn email(text: &str) -> Result<String, TextError> {
     if local.len() > 64 || !local.split('.').all(atom) {
         return Err(TextError::Email);
     }
+    // A URL's host may be written with percents, an address's may not.
+    if domain.contains('%') {
+        return Err(TextError::Email);
+    }
     let Ok(url::Host::Domain(domain)) = url::Host::parse(domain) else {
         return Err(TextError::Email);
     };

@@ -158,7 +158,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "SIGN_IN_PER_ACCOUNT",
         "10",
-        "Passwords and codes that may be tried for one account in a minute, from wherever.",
+        "Passwords and codes that may be tried for one address or username in a minute, from wherever.",
     ),
     fixed(
         "REFRESH_PER_MINUTE",

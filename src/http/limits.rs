@@ -15,6 +15,7 @@ use crate::{
         bucket::{Charge, Charges, Rate, Standing},
         service::Buckets,
     },
+    text,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -128,7 +129,9 @@ impl Request<'_> {
     /// A try at a password or a code for this account, named as it was typed.
     pub fn account(&mut self, account: &str) {
         self.try_sign_in();
-        let account = account.trim().to_lowercase();
+        // One key for one address, however it is written: as it is looked for.
+        let account = text::email(account).unwrap_or_else(|_| account.trim().to_owned());
+        let account = account.to_ascii_lowercase();
         if !account.is_empty() {
             self.charge(self.limits.account, account.as_bytes(), 1);
         }

@@ -1,5 +1,6 @@
 //! Sign-in by e-mail address and password (rule 22): from the registration to a new password, and what nobody learns.
 
+use argon2::{Algorithm, Argon2, PasswordHasher, Version};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -126,6 +127,12 @@ async fn a_registration_a_code_and_a_password_open_an_account() {
     assert_eq!(
         code(&again, "emailVerify"),
         ("INVALID_CODE".into(), json!(["code"]))
+    );
+    let refused = "audit_events WHERE action = 'auth.emailVerify' AND outcome = 'REFUSED'";
+    assert_eq!(
+        app.count(refused).await,
+        2,
+        "a wrong password and a spent code"
     );
 
     for login in [EMAIL, " Mia@EXAMPLE.org ", "mia_w", "MIA_W"] {
@@ -278,6 +285,10 @@ async fn a_new_password_ends_the_other_sessions() {
         code(&again, "passwordReset"),
         ("INVALID_CODE".into(), json!(["code"]))
     );
+    for (action, refused) in [("passwordReset", 1), ("passwordChange", 1)] {
+        let trail = format!("audit_events WHERE action = 'auth.{action}' AND outcome = 'REFUSED'");
+        assert_eq!(app.count(&trail).await, refused, "{action}");
+    }
     log_in(&app, "mia_w", "a third password")
         .await
         .payload("authLogin");
@@ -305,7 +316,33 @@ async fn who_is_suspended_does_not_sign_in_and_guessing_is_slow() {
         (limited.status, limited.error_code()),
         (429, "RATE_LIMITED")
     );
+    // PostgreSQL takes this letter for a capital i.
+    let spelled = log_in(&app, "m\u{130}a@example.org", PASSWORD).await;
+    assert_eq!(code(&spelled, "authLogin").0, "INVALID_CREDENTIALS");
     log_in(&app, "other@example.org", PASSWORD).await.data();
     app.app.clock.advance(SignedDuration::from_mins(1));
     log_in(&app, EMAIL, PASSWORD).await.payload("authLogin");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_of_older_parameters_is_renewed_at_sign_in() {
+    let app = TestApp::start().await;
+    account(&app).await;
+    let older = argon2::Params::new(8 * 1024, 1, 1, None).unwrap();
+    let older = Argon2::new(Algorithm::Argon2id, Version::V0x13, older);
+    let older = older.hash_password_with_salt(PASSWORD.as_bytes(), b"sixteen byte salt");
+    let older: String = older.unwrap().to_string();
+    app.sql(&format!("UPDATE users SET password_hash = '{older}'"))
+        .await;
+    let current = "users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
+    log_in(&app, EMAIL, "wrong password").await.data();
+    assert_eq!(
+        app.count(current).await,
+        0,
+        "a wrong password renews nothing"
+    );
+    for _ in 0..2 {
+        log_in(&app, EMAIL, PASSWORD).await.payload("authLogin");
+        assert_eq!(app.count(current).await, 1);
+    }
 }

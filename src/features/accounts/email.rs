@@ -221,7 +221,12 @@ pub async fn sign_in(
 ) -> Result<SignedIn> {
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
-    let found = users::by_login(&mut conn, login.trim()).await?;
+    // As addresses are kept: whatever else they could be written like is none, for the limits of tries, too.
+    let login = match login.trim() {
+        address if address.contains('@') => text::email(address).unwrap_or_default(),
+        username => username.to_ascii_lowercase(),
+    };
+    let found = users::by_login(&mut conn, &login).await?;
     drop(conn);
     let stored = found
         .as_ref()

@@ -14,7 +14,8 @@ pub(super) enum Admin {
     /// Make a person an administrator (the account is made when there is none).
     Create {
         /// The number of the Telegram account that signs the person in.
-        #[arg(long, required_unless_present = "email", conflicts_with = "email")]
+        #[arg(long, required_unless_present = "email", conflicts_with = "email",
+            value_parser = clap::value_parser!(i64).range(1..=1 << 52))]
         telegram_id: Option<i64>,
         /// The e-mail address that signs the person in, once `passwordReset` has set a password.
         #[arg(long)]

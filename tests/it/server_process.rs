@@ -314,6 +314,7 @@ async fn an_operator_makes_administrators_at_the_command_line() {
     for (by, said) in [
         (["--email", "nobody"], "email: "),
         (["--telegram-id", "x"], "error: invalid value"),
+        (["--telegram-id", "0"], "error: invalid value"),
     ] {
         let (done, error) = create(by);
         assert!(!done && error.contains(said), "{error}");

@@ -18,6 +18,7 @@ mod bookings_time;
 mod boundary;
 mod catalog;
 mod crash;
+mod crossing;
 mod demo;
 mod disputes;
 mod email_codes;

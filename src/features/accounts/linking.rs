@@ -165,7 +165,7 @@ async fn choose(tx: &mut Transaction, own: User, other: User) -> Result<(User, U
 /// Joins the way in with the viewer's account and commits.
 ///
 /// Errors: `INVALID_STATE` where the viewer's account has another way in of the kind, or the two accounts have two of one
-/// kind, or both are in use; `NOT_ALLOWED` where the other account is suspended; `CONFLICT` for a change at this moment.
+/// kind, or both are in use; `NOT_ALLOWED` where one of the accounts is suspended; `CONFLICT` for a change at this moment.
 async fn join(
     mut tx: Transaction,
     app: &App,
@@ -180,6 +180,10 @@ async fn join(
     let own = locked.iter().position(|user| user.id == own);
     let own = locked.swap_remove(own.ok_or(Error::Forbidden)?);
     let other = locked.pop();
+    // It may have been suspended, deleted or given up while the request was on its way.
+    if own.status != UserStatus::Active {
+        return Err(Error::not_allowed("Your account may not sign in."));
+    }
     if way.leads_to(&own) {
         tx.commit().await?;
         return Ok(Linked {

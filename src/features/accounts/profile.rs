@@ -74,7 +74,7 @@ pub async fn update(
     problems.check()?;
 
     let mut tx = app.db.begin().await?;
-    let Some(before) = users::lock(&mut tx, id).await? else {
+    let Some(before) = users::lock_active(&mut tx, id).await? else {
         return Err(Error::Forbidden);
     };
     let city_id = match city_id {

@@ -97,7 +97,8 @@ pub(super) fn refused_init_data(error: InitDataError) -> Error {
     .into()
 }
 
-/// The person of a Telegram account, made when new; two first sign-ins at once make one.
+/// The person of a Telegram account, made when new; two first sign-ins at once make one. The row is locked, so that a
+/// suspension at the same time ends the session that is about to begin, or is seen.
 async fn find_or_make(
     conn: &mut AsyncPgConnection,
     app: &App,
@@ -105,7 +106,7 @@ async fn find_or_make(
     telegram: &TelegramUser,
     now: Timestamp,
 ) -> Result<User> {
-    if let Some(user) = users::by_telegram_id(conn, telegram.id).await? {
+    if let Some(user) = users::lock_by_telegram_id(conn, telegram.id).await? {
         return Ok(user);
     }
     let id = UserId(app.entropy.uuid_v7(now));
@@ -126,7 +127,7 @@ async fn find_or_make(
         audit::record(conn, app, viewer, now, entry).await?;
         return Ok(user);
     }
-    let other = users::by_telegram_id(conn, telegram.id).await?;
+    let other = users::lock_by_telegram_id(conn, telegram.id).await?;
     other.ok_or_else(|| Error::internal("a Telegram account was taken and is gone"))
 }
 
@@ -436,16 +437,27 @@ pub enum AdminSignIn {
 
 /// Makes a person an administrator by the operator's word, who vouches for the way in; makes the account when new.
 ///
-/// Errors: `INVALID_INPUT` for a bad address, `INVALID_STATE` for somebody who is suspended.
+/// Errors: `INVALID_INPUT` for a bad address or name, `INVALID_STATE` for somebody who is suspended.
 pub async fn create_admin(app: &App, sign_in: AdminSignIn, name: &str) -> Result<User> {
     let now = app.clock.now();
     let viewer = Viewer::anonymous("operator".into(), None, None);
+    let mut problems = Problems::new();
+    let name = problems.take("name", text::single_line(name, 1..=100));
+    let sign_in = match sign_in {
+        AdminSignIn::Email(typed) => {
+            let email = problems.take("email", text::email(&typed));
+            AdminSignIn::Email(email.unwrap_or_default())
+        }
+        telegram => telegram,
+    };
+    problems.check()?;
+    let name = name.unwrap_or_default();
     let mut tx = app.db.begin().await?;
     let user = match sign_in {
         AdminSignIn::Telegram(id) => {
             let telegram = TelegramUser {
                 id,
-                first_name: name.to_owned(),
+                first_name: name,
                 last_name: None,
                 username: None,
                 language_code: None,
@@ -454,19 +466,12 @@ pub async fn create_admin(app: &App, sign_in: AdminSignIn, name: &str) -> Result
             };
             find_or_make(&mut tx, app, &viewer, &telegram, now).await?
         }
-        AdminSignIn::Email(typed) => {
-            let mut problems = Problems::new();
-            let email = problems.take("email", text::email(&typed));
-            let name = problems.take("name", text::single_line(name, 1..=100));
-            problems.check()?;
-            let (email, name) = (email.unwrap_or_default(), name.unwrap_or_default());
-            match owner_of_address(&mut tx, &email).await? {
-                Some(owner) => users::lock(&mut tx, owner.id)
-                    .await?
-                    .ok_or_else(|| Error::internal("an address's owner is gone"))?,
-                None => make_of_address(&mut tx, app, &viewer, email, name, now).await?,
-            }
-        }
+        AdminSignIn::Email(email) => match owner_of_address(&mut tx, &email).await? {
+            Some(owner) => users::lock(&mut tx, owner.id)
+                .await?
+                .ok_or_else(|| Error::internal("an address's owner is gone"))?,
+            None => make_of_address(&mut tx, app, &viewer, email, name, now).await?,
+        },
     };
     if user.status != UserStatus::Active {
         let message = "This person is suspended.";

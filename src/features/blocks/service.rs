@@ -22,10 +22,16 @@ async fn lock_both(conn: &mut AsyncPgConnection, viewer: UserId, other: UserId) 
     let (first, second) = (viewer.min(other), viewer.max(other));
     let first = users::lock(conn, first).await?;
     let second = users::lock(conn, second).await?;
-    [first, second]
+    let (own, other): (Vec<User>, Vec<User>) = [first, second]
         .into_iter()
         .flatten()
-        .find(|user| user.id == other && user.status != UserStatus::Deleted)
+        .partition(|user| user.id == viewer);
+    if own.iter().all(|own| own.status != UserStatus::Active) {
+        return Err(Error::Forbidden);
+    }
+    other
+        .into_iter()
+        .find(|other| other.status != UserStatus::Deleted)
         .ok_or_else(|| Error::not_found("userId"))
 }
 

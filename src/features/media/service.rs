@@ -64,7 +64,9 @@ pub async fn begin(
 
     let mut tx = app.db.begin().await?;
     // Makes announcements of one person take turns, so that they are counted right.
-    users::lock(&mut tx, user).await?;
+    users::lock_active(&mut tx, user)
+        .await?
+        .ok_or(Error::Forbidden)?;
     if model::count_open_uploads(&mut tx, user, Instant(now)).await? >= OPEN_UPLOADS {
         return Err(Problem::new(
             ErrorCode::LimitReached,

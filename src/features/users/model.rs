@@ -140,6 +140,33 @@ pub async fn lock(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Optio
         .optional()
 }
 
+/// Locks one's own row as [`lock`] does, for who writes down what is theirs: nothing where the account was suspended or
+/// deleted while the request was on its way.
+pub async fn lock_active(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<Option<User>> {
+    users::table
+        .find(id)
+        .filter(users::status.eq(UserStatus::Active))
+        .select(User::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Locks the row of the person whom this Telegram account signs in, and reads it.
+pub async fn lock_by_telegram_id(
+    conn: &mut AsyncPgConnection,
+    telegram_id: i64,
+) -> QueryResult<Option<User>> {
+    users::table
+        .filter(users::telegram_id.eq(telegram_id))
+        .select(User::as_select())
+        .for_no_key_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// The person whom this Telegram account signs in.
 pub async fn by_telegram_id(
     conn: &mut AsyncPgConnection,
@@ -254,7 +281,7 @@ diesel::define_sql_function! {
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
-/// Whom this signs in by a password: their verified address, or their username. Who has no verified address is not found.
+/// Whom this signs in by a password: their verified address, as [`crate::text::email`] answers it, or their username. Who has no verified address is not found.
 pub async fn by_login(
     conn: &mut AsyncPgConnection,
     login: &str,
@@ -266,7 +293,7 @@ pub async fn by_login(
     query = if login.contains('@') {
         query.filter(lower(users::email.assume_not_null()).eq(lower(login.to_owned())))
     } else {
-        query.filter(users::username.eq(login.to_ascii_lowercase()))
+        query.filter(users::username.eq(login.to_owned()))
     };
     query.first(conn).await.optional()
 }

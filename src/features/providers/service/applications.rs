@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{changed, edited, invalid_state, lock, profile};
+use super::{changed, edited, invalid_state, lock, lock_with_owner, profile};
 use crate::{
     app::App,
     auth::viewer::Viewer,
@@ -15,7 +15,7 @@ use crate::{
         audit::{self, Entry},
         catalog::model as catalog,
         providers::model::{self, CancellationPolicy, Provider, ProviderStatus},
-        users::model as users,
+        users::model::{self as users, UserStatus},
     },
     patch::{Patch, expect_version},
     text,
@@ -81,7 +81,9 @@ pub async fn apply(app: &App, viewer: &Viewer, application: Application) -> Resu
     let city_id = city_id.ok_or_else(no_city)?;
     let city = catalog::city_by_id(&mut tx, city_id).await?;
     let city = city.ok_or_else(no_city)?;
-    users::lock(&mut tx, user).await?.ok_or(Error::Forbidden)?;
+    users::lock_active(&mut tx, user)
+        .await?
+        .ok_or(Error::Forbidden)?;
     let before = model::lock_of_user(&mut tx, user).await?;
     let after = Provider {
         id: ProviderId(app.entropy.uuid_v7(now)),
@@ -218,7 +220,10 @@ pub async fn update(
     problems.check()?;
 
     let mut tx = app.db.begin().await?;
-    let before = lock(&mut tx, viewer, id).await?;
+    let (before, owner) = lock_with_owner(&mut tx, viewer, id).await?;
+    if before.is_owned_by(viewer) && owner != UserStatus::Active {
+        return Err(Error::Forbidden);
+    }
     let city = match city_id {
         Patch::Keep | Patch::Clear => before.city_id,
         Patch::Set(city) => city.ok_or_else(|| Error::not_found("input.cityId"))?,

@@ -368,3 +368,28 @@ async fn tries_to_link_are_limited_as_tries_to_sign_in_are() {
         assert_eq!(answer, (429, "RATE_LIMITED"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_session_is_no_proof() {
+    let app = start().await;
+    let (mia, tom) = (app.user("Mia").await, app.user("Tom").await);
+    let code = mailed_code(&app, &tom, "tom@example.org").await;
+    app.advance(jiff::SignedDuration::from_mins(9)).await;
+    app.sql("UPDATE sessions SET created_at = created_at - interval '7 minutes'")
+        .await;
+    let again = invalid_state("SIGN_IN_AGAIN");
+    let telegram = link_telegram(&mia, &init_data(&app, 42)).await;
+    assert_eq!(refusal(&telegram, "accountLinkTelegram"), again);
+    let email = link_email(&tom, "tom@example.org", &code).await;
+    assert_eq!(refusal(&email, "accountLinkEmail"), again);
+    let sent = send_code(&mia, "mia@example.org").await;
+    assert_eq!(refusal(&sent, "emailCodeSend"), again);
+    app.sql("UPDATE sessions SET created_at = created_at + interval '7 minutes'")
+        .await;
+    link_email(&tom, "tom@example.org", &code)
+        .await
+        .payload("accountLinkEmail");
+    link_telegram(&mia, &init_data(&app, 42))
+        .await
+        .payload("accountLinkTelegram");
+}

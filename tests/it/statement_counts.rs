@@ -185,15 +185,15 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let values = [password, "another password"];
     ledger.mutation(6, &zoe, change, &values).await;
     let link = "accountLinkTelegram(initData: $) { user { id } }";
-    ledger.mutation(7, &zoe, link, &[&init_data(app, 77)]).await;
+    ledger.mutation(8, &zoe, link, &[&init_data(app, 77)]).await;
     let bob = app.user("Bob").await;
     app.settle(&[&bob]).await;
     let send = "emailCodeSend(email: $, purpose: LINK) { emailSent }";
-    ledger.mutation(6, &bob, send, &["bob@example.org"]).await;
+    ledger.mutation(7, &bob, send, &["bob@example.org"]).await;
     app.run_jobs().await;
     let link = "accountLinkEmail(email: $, code: $) { user { id } }";
     let values = ["bob@example.org", &app.mailed_code()];
-    ledger.mutation(8, &bob, link, &values).await;
+    ledger.mutation(9, &bob, link, &values).await;
     app.app.clock.advance(SignedDuration::from_mins(2));
     let send = "emailCodeSend(email: $, purpose: PASSWORD_RESET) { emailSent }";
     ledger.mutation(5, &anyone, send, &[email]).await;

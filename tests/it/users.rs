@@ -558,3 +558,35 @@ async fn a_suspended_persons_profile_does_not_become_public() {
     refused(&reinstate(&shut).await, "providerReinstate", "DELETED");
     refused(&review(&shut, "APPROVE").await, approve, "DELETED");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_ends_what_signed_in_by_the_old_one() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let mia = app.user("Mia").await;
+    app.verified_email(&mia, "mia@example.org").await;
+    app.sql("UPDATE users SET password_hash = '$argon2id$x' WHERE email IS NOT NULL")
+        .await;
+    let update = |input: &str| {
+        let id = &mia.user_id;
+        format!("mutation {{ userUpdate(id: \"{id}\", input: {{ {input} }}) {{ {ACCOUNT} }} }}")
+    };
+    admin
+        .query(&update(
+            "displayName: \"Mia W.\", email: \"mia@example.org\"",
+        ))
+        .await
+        .payload("userUpdate");
+    mia.query("{ me { id } }").await.data();
+    assert_eq!(app.count("users WHERE password_hash IS NOT NULL").await, 1);
+    admin
+        .query(&update("email: \"moved@example.org\""))
+        .await
+        .payload("userUpdate");
+    app.settle(&[&admin]).await;
+    assert_eq!(
+        mia.query("{ me { id } }").await.error_code(),
+        "UNAUTHENTICATED"
+    );
+    assert_eq!(app.count("users WHERE password_hash IS NOT NULL").await, 0);
+}

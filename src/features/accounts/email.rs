@@ -109,7 +109,7 @@ pub async fn register(app: &App, new: &Registration) -> Result<()> {
 /// Has a code sent again, one for a new password, or one to add the address to the viewer's account.
 ///
 /// Errors: `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`), `UNAVAILABLE`; to add an address `NOT_ALLOWED`
-/// for an anonymous viewer and `INVALID_STATE` for one who has an address.
+/// for an anonymous viewer and `INVALID_STATE` for one who has an address or signed in longer than 15 minutes ago.
 pub async fn send_code(
     app: &App,
     viewer: &Viewer,
@@ -123,7 +123,7 @@ pub async fn send_code(
     problems.check()?;
     let user_id = match purpose {
         CodePurpose::SignUp | CodePurpose::PasswordReset => None,
-        CodePurpose::Link => Some(linking::without_email(app, viewer).await?),
+        CodePurpose::Link => Some(linking::without_email(app, viewer, now).await?),
     };
     let order = Order {
         email: email.unwrap_or_default(),
@@ -195,7 +195,7 @@ pub async fn verify(
             }
             _ => error.into(),
         })?;
-    users::set_password(&mut tx, user.id, hash.expose()).await?;
+    users::set_password(&mut tx, user.id, Some(hash.expose())).await?;
     users::grant_role(&mut tx, user.id, "USER", Instant(now)).await?;
     let entry = Entry {
         action: "user.create",
@@ -250,7 +250,7 @@ pub async fn sign_in(
     let (why, refusal) = match user {
         Some(user) if user.status == UserStatus::Active => {
             if let Some(hash) = rehashed {
-                users::set_password(&mut tx, user.id, hash.expose()).await?;
+                users::set_password(&mut tx, user.id, Some(hash.expose())).await?;
             }
             let signed_in = open_session(&mut tx, app, viewer, user, "auth.login", now).await?;
             tx.commit().await?;
@@ -287,7 +287,7 @@ async fn replace(
     action: &'static str,
 ) -> Result<()> {
     let now = app.clock.now();
-    users::set_password(tx, user.id, hash.expose()).await?;
+    users::set_password(tx, user.id, Some(hash.expose())).await?;
     let but = viewer
         .signed_in()
         .filter(|person| person.user_id == user.id)

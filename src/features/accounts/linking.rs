@@ -1,10 +1,12 @@
-//! Two ways into one account: a Telegram account and an e-mail address are joined with proof of both, a session of the
-//! one and fresh init data or a mailed code of the other.
+//! Two ways into one account: a Telegram account and an e-mail address are joined with proof of both, a sign-in of the
+//! last minutes to the one and fresh init data or a mailed code of the other. An older session is no proof: who has
+//! stolen an access token would make a lasting way in of it.
 //!
 //! Where each has an account already, the one on which nothing hangs is given up, and the other gets its ways in. No
 //! history is ever moved: two accounts that are both in use are refused, and stay as they are.
 
-use jiff::Timestamp;
+use diesel_async::AsyncPgConnection;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
@@ -12,6 +14,7 @@ use super::{
     email::address,
     mail::{self, Notice},
     model::{
+        self as sessions,
         codes::{CodePurpose, owner_of_address},
         linking::in_use,
     },
@@ -31,6 +34,9 @@ use crate::{
         },
     },
 };
+
+/// How long after it began a session proves that its person is there.
+const PROOF_LIFE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What is left when two accounts were joined.
 pub struct Linked {
@@ -81,14 +87,29 @@ fn has_email() -> Error {
     refused("EMAIL_LINKED", message)
 }
 
-/// The viewer, whose account has no e-mail address that signs in.
+/// The viewer, who signed in a moment ago.
 ///
-/// Errors: `NOT_ALLOWED` for an anonymous one, `INVALID_STATE` where there is an address.
-pub(super) async fn without_email(app: &App, viewer: &Viewer) -> Result<UserId> {
-    let Some(id) = viewer.user_id() else {
+/// Errors: `NOT_ALLOWED` for an anonymous one, `INVALID_STATE` with the state SIGN_IN_AGAIN for an older session.
+async fn proven(conn: &mut AsyncPgConnection, viewer: &Viewer, now: Timestamp) -> Result<UserId> {
+    let Some(person) = viewer.signed_in() else {
         return Err(Error::not_allowed("Sign in first."));
     };
-    let own = users::by_id(&mut *app.db.conn().await?, id).await?;
+    let began_at = sessions::began_at(conn, person.session_id).await?;
+    let began_at = began_at.ok_or(Error::Forbidden)?;
+    if now.duration_since(*began_at) > PROOF_LIFE {
+        let message = "Sign in again first: this session is older than 15 minutes.";
+        return Err(refused("SIGN_IN_AGAIN", message));
+    }
+    Ok(person.user_id)
+}
+
+/// The viewer, who signed in a moment ago, and whose account has no e-mail address that signs in.
+///
+/// Errors: `NOT_ALLOWED` for an anonymous one, `INVALID_STATE` for an older session and where there is an address.
+pub(super) async fn without_email(app: &App, viewer: &Viewer, now: Timestamp) -> Result<UserId> {
+    let mut conn = app.db.conn().await?;
+    let id = proven(&mut conn, viewer, now).await?;
+    let own = users::by_id(&mut conn, id).await?;
     match own.ok_or(Error::Forbidden)?.verified_email() {
         Some(_) => Err(has_email()),
         None => Ok(id),
@@ -97,13 +118,13 @@ pub(super) async fn without_email(app: &App, viewer: &Viewer) -> Result<UserId> 
 
 /// Has a Telegram account sign the viewer in from now on.
 ///
-/// Errors: those of sign-in by Telegram for the init data, and those of `join`.
+/// Errors: those of sign-in by Telegram for the init data, those of `proven` and of `join`.
 pub async fn link_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Result<Linked> {
-    let own = viewer.require_user()?;
     let now = app.clock.now();
     let telegram = app.telegram.verify(init_data, now);
     let telegram = telegram.map_err(refused_init_data)?.user;
     let mut tx = app.db.begin().await?;
+    let own = proven(&mut tx, viewer, now).await?;
     roles::lock_grants(&mut tx).await?;
     let owner = users::by_telegram_id(&mut tx, telegram.id).await?;
     let way = WayIn::Telegram {
@@ -115,13 +136,13 @@ pub async fn link_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Resul
 
 /// Has an e-mail address, which the code proves, sign the viewer in from now on, once it has a password.
 ///
-/// Errors: `INVALID_INPUT` for the address, `INVALID_CODE`, and those of `join`.
+/// Errors: `INVALID_INPUT` for the address, `INVALID_CODE`, those of `proven` and of `join`.
 pub async fn link_email(app: &App, viewer: &Viewer, typed: &str, code: &str) -> Result<Linked> {
-    let own = viewer.require_user()?;
     let now = app.clock.now();
     let mut problems = Problems::new();
     let email = address(&mut problems, "email", typed).unwrap_or_default();
     problems.check()?;
+    let own = proven(&mut *app.db.conn().await?, viewer, now).await?;
     let code = codes::attempt(app, &email, CodePurpose::Link, Some(own), code, "code").await?;
     let mut tx = app.db.begin().await?;
     roles::lock_grants(&mut tx).await?;
@@ -278,8 +299,8 @@ async fn write(tx: &mut Transaction, user: &User, password: Option<&str>) -> Res
     let name = user.telegram_username.as_deref();
     let telegram = users::set_telegram(tx, user.id, user.telegram_id, name);
     telegram.await.map_err(taken)?;
-    if let Some(hash) = password {
-        users::set_password(tx, user.id, hash).await?;
+    if password.is_some() {
+        users::set_password(tx, user.id, password).await?;
     }
     Ok(())
 }

@@ -128,6 +128,16 @@ pub async fn lock_session(
         .optional()
 }
 
+/// When a session began; nothing when it is gone.
+pub async fn began_at(conn: &mut AsyncPgConnection, id: SessionId) -> QueryResult<Option<Instant>> {
+    sessions::table
+        .find(id)
+        .select(sessions::created_at)
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// The person of a session.
 pub async fn user_of_session(conn: &mut AsyncPgConnection, id: SessionId) -> QueryResult<User> {
     sessions::table

@@ -351,8 +351,12 @@ pub async fn set_telegram(
     Ok(())
 }
 
-/// Keeps the hash of a password.
-pub async fn set_password(conn: &mut AsyncPgConnection, id: UserId, hash: &str) -> QueryResult<()> {
+/// Keeps the hash of a password; nothing takes the password away.
+pub async fn set_password(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    hash: Option<&str>,
+) -> QueryResult<()> {
     diesel::update(users::table.find(id))
         .set(users::password_hash.eq(hash))
         .execute(conn)

@@ -187,7 +187,8 @@ pub struct Change {
     pub city_id: Patch<Option<CityId>>,
 }
 
-/// Changes an account; an edit that changes nothing leaves version and trail alone.
+/// Changes an account; an edit that changes nothing leaves version and trail alone. With another address the password and
+/// every session end: who reads it sets a password by `passwordReset`.
 ///
 /// Errors: `INVALID_INPUT` for every bad field, `NOT_FOUND` for the person or the city, `NOT_ALLOWED` for somebody whose
 /// rights the viewer lacks, `INVALID_STATE` for a deleted one, `CONFLICT`, `ALREADY_EXISTS` for username or address.
@@ -266,6 +267,12 @@ pub async fn update(
         return Ok(before);
     }
     model::save(&mut tx, &after).await.map_err(taken)?;
+    if before.email != after.email {
+        // Who reads the new address sets a password; who knew the old one, or sat in a session, is out.
+        model::set_password(&mut tx, after.id, None).await?;
+        let reason = RevokedReason::Revoked;
+        sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
+    }
     let entry = Entry {
         action: "user.staffUpdate",
         target: Some(("usr", after.id.0)),

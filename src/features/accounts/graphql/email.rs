@@ -118,7 +118,8 @@ impl EmailMutations {
     /// Has a code mailed to an address: the code of a registration once more, one for a new password, or one to add the
     /// address to your account. The answer is the same whether the address has an account or not. Codes:
     /// `INVALID_INPUT`, `TOO_MANY_ATTEMPTS` (`details.retryAfterMs`); for LINK `NOT_ALLOWED` (not signed in) and
-    /// `INVALID_STATE` (`details.state` EMAIL_LINKED: your account has an address).
+    /// `INVALID_STATE` (`details.state` EMAIL_LINKED: your account has an address; SIGN_IN_AGAIN: you signed in longer than
+    /// 15 minutes ago).
     async fn email_code_send(
         &self,
         ctx: &Context<'_>,

@@ -62,7 +62,7 @@ impl LinkMutations {
     /// Has a Telegram account sign you in, too. Where it has an account here already, the one of the two that was never
     /// used is given up and the other stays. Codes: `INVALID_INPUT` and `INVALID_CREDENTIALS` (the init data),
     /// `NOT_ALLOWED` (the other account is suspended), `CONFLICT`, `INVALID_STATE` with `details.state` TELEGRAM_LINKED or
-    /// EMAIL_LINKED (there are two of a kind) or BOTH_IN_USE.
+    /// EMAIL_LINKED (there are two of a kind), BOTH_IN_USE or SIGN_IN_AGAIN (you signed in longer than 15 minutes ago).
     async fn account_link_telegram(
         &self,
         ctx: &Context<'_>,
@@ -80,7 +80,7 @@ impl LinkMutations {
     /// the password. Where the address has an account here already, the one of the two that was never used is given up
     /// and the other stays, with the password. Codes: `INVALID_INPUT`, `INVALID_CODE`, `NOT_ALLOWED` (the other account
     /// is suspended), `CONFLICT`, `INVALID_STATE` with `details.state` EMAIL_LINKED or TELEGRAM_LINKED (there are two of
-    /// a kind) or BOTH_IN_USE.
+    /// a kind), BOTH_IN_USE or SIGN_IN_AGAIN (you signed in longer than 15 minutes ago).
     async fn account_link_email(
         &self,
         ctx: &Context<'_>,

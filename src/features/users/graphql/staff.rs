@@ -173,7 +173,8 @@ pub struct UserUpdateInput {
     pub display_name: MaybeUndefined<String>,
     /// A unique handle: 3 to 32 letters a-z, digits or `_`, beginning with a letter; null takes it away.
     pub username: MaybeUndefined<String>,
-    /// The address that signs the person in; you vouch for it. Null takes it away.
+    /// The address that signs the person in; you vouch for it. Null takes it away. With another address the password and
+    /// every session of the person end; they set a password by `passwordReset`.
     pub email: MaybeUndefined<EmailAddress>,
     /// The language of texts.
     pub language: MaybeUndefined<Language>,

@@ -76,6 +76,7 @@ impl App {
             size: config.database_pool_size,
             wait: config.timeouts.pool_wait,
             statement_timeout: config.timeouts.statement,
+            readers: config.database_read_connections,
         };
         let db = Db::new(&url, options)?;
         let direct = config.direct_url().map(ExposeSecret::expose_secret);

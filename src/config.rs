@@ -225,6 +225,10 @@ pub struct Config {
     pub database_direct_url: Option<SecretString>,
     /// Connections this process may hold.
     pub database_pool_size: usize,
+    /// Connections beside them that reads share.
+    pub database_read_connections: usize,
+    /// Whether hot lists are answered by read plans; off, their resolvers answer, slower and the same.
+    pub read_plans: bool,
     /// The filter of log lines, in `tracing`'s notation.
     pub log_level: String,
     /// The form of log lines.
@@ -521,6 +525,8 @@ impl Config {
             database_url: read_database_url(&mut r, production),
             database_direct_url: read_address(&mut r, "DATABASE_DIRECT_URL"),
             database_pool_size: r.number("DATABASE_POOL_SIZE", 1..=1000),
+            database_read_connections: r.number("DATABASE_READ_CONNECTIONS", 0..=64),
+            read_plans: r.switch("READ_PLANS", true),
             log_level,
             log_format: r.choice(
                 "LOG_FORMAT",

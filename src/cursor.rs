@@ -3,6 +3,8 @@
 //! A list's order has a name (`"rating"`), a tuple of values that ends in the id, and is refused another order's
 //! cursor. A row whose values stay is seen exactly once, whatever is inserted or deleted meanwhile (api.md, Lists).
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -175,6 +177,16 @@ pub struct Slice<R> {
 pub const LARGEST_COUNT: i64 = 10_000;
 
 impl<R> Slice<R> {
+    /// The same with rows that can be handed around.
+    pub fn shared(self) -> Slice<Arc<R>> {
+        Slice {
+            rows: self.rows.into_iter().map(Arc::new).collect(),
+            has_next: self.has_next,
+            has_previous: self.has_previous,
+            total: self.total,
+        }
+    }
+
     /// The same, with what `SELECT count(*) FROM (… LIMIT 10 001)` answered.
     pub fn with_total(mut self, counted: i64) -> Self {
         self.total = (counted <= LARGEST_COUNT).then_some(counted);

@@ -93,6 +93,16 @@ pub static SETTINGS: &[Setting] = &[
         "Connections to the database a process may hold (1 to 1000).",
     ),
     fixed(
+        "DATABASE_READ_CONNECTIONS",
+        "2",
+        "Connections beside them that short reads share, pipelined (0 to 64; 0: reads use the pool).",
+    ),
+    fixed(
+        "READ_PLANS",
+        "true",
+        "Answer hot lists by read plans; false: by their resolvers, slower and the same.",
+    ),
+    fixed(
         "LOG_LEVEL",
         "info",
         "error, warn, info, debug, trace, or filters such as info,companion=debug.",

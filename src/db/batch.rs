@@ -3,9 +3,10 @@
 //! A loader lives for one request and turns a level of the query into one statement. `try_load` alone is used: a
 //! leader that is dropped answers the others `NotFound`, so loaders are never shared between requests.
 
-use std::{hash::Hash, sync::Arc};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 pub use dataloader::BatchFn;
+use futures_util::future::BoxFuture;
 
 use crate::error::{Error, Result};
 
@@ -33,29 +34,66 @@ where
     }
 }
 
+/// A batch that is read once, for a level whose keys are known together (`graphql::plan`), and not by a [`Loader`].
+pub trait Batch: Send + Sync {
+    /// What is asked for.
+    type Key: Eq + Hash + Clone + Send + Sync;
+    /// What a key has.
+    type Value: Send + Sync;
+
+    /// What each of these keys has, in one statement.
+    fn read<'a>(&'a self, keys: &'a [Self::Key]) -> BoxFuture<'a, Found<Self::Key, Self::Value>>;
+}
+
+/// What a batch answers: something for each key.
+pub type Found<K, V> = HashMap<K, Result<V>>;
+
 /// A row that may not be there.
 pub type MaybeRow<V> = Option<Arc<V>>;
 
 /// The rows of a list.
 pub type Rows<V> = Arc<Vec<V>>;
 
+/// Makes a type with `async fn load_all(&self, keys: &[Key]) -> Found<Key, Value>` a batch, in a loader and alone.
+#[macro_export]
+macro_rules! batch_fn {
+    ($name:ty: $key:ty => $value:ty) => {
+        impl $crate::db::batch::BatchFn<$key, $crate::error::Result<$value>> for $name {
+            async fn load(&mut self, keys: &[$key]) -> $crate::db::batch::Found<$key, $value> {
+                self.load_all(keys).await
+            }
+        }
+
+        impl $crate::db::batch::Batch for $name {
+            type Key = $key;
+            type Value = $value;
+
+            fn read<'a>(
+                &'a self,
+                keys: &'a [$key],
+            ) -> ::futures_util::future::BoxFuture<'a, $crate::db::batch::Found<$key, $value>> {
+                ::std::boxed::Box::pin(self.load_all(keys))
+            }
+        }
+    };
+}
+
 /// Declares a loader of at most one row a key.
 ///
-/// `query` is a model function `async fn(&mut AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`.
+/// `query` is a model function `async fn(&AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`; it shares its connection.
 #[macro_export]
 macro_rules! row_loader {
     ($(#[$doc:meta])* $name:ident: $key:ty => $row:ty, $query:path, |$r:ident| $of:expr) => {
         $(#[$doc])*
         pub struct $name(pub $crate::db::Db);
 
-        impl $crate::db::batch::BatchFn<$key, $crate::error::Result<$crate::db::batch::MaybeRow<$row>>> for $name {
-            async fn load(
-                &mut self,
-                keys: &[$key],
-            ) -> ::std::collections::HashMap<$key, $crate::error::Result<$crate::db::batch::MaybeRow<$row>>> {
+        $crate::batch_fn!($name: $key => $crate::db::batch::MaybeRow<$row>);
+
+        impl $name {
+            async fn load_all(&self, keys: &[$key]) -> $crate::db::batch::Found<$key, $crate::db::batch::MaybeRow<$row>> {
                 let outcome: $crate::error::Result<Vec<$row>> = async {
-                    let mut conn = self.0.conn().await?;
-                    Ok($query(&mut conn, keys).await?)
+                    let conn = self.0.reader().await?;
+                    Ok(conn.timed($query(&conn, keys)).await?)
                 }.await;
                 match outcome {
                     Ok(rows) => {
@@ -75,21 +113,20 @@ macro_rules! row_loader {
 
 /// Declares a loader of a list of rows a key, in the order in which the statement gave them.
 ///
-/// `query` is a model function `async fn(&mut AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`.
+/// `query` is a model function `async fn(&AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`; it shares its connection.
 #[macro_export]
 macro_rules! rows_loader {
     ($(#[$doc:meta])* $name:ident: $key:ty => $row:ty, $query:path, |$r:ident| $of:expr) => {
         $(#[$doc])*
         pub struct $name(pub $crate::db::Db);
 
-        impl $crate::db::batch::BatchFn<$key, $crate::error::Result<$crate::db::batch::Rows<$row>>> for $name {
-            async fn load(
-                &mut self,
-                keys: &[$key],
-            ) -> ::std::collections::HashMap<$key, $crate::error::Result<$crate::db::batch::Rows<$row>>> {
+        $crate::batch_fn!($name: $key => $crate::db::batch::Rows<$row>);
+
+        impl $name {
+            async fn load_all(&self, keys: &[$key]) -> $crate::db::batch::Found<$key, $crate::db::batch::Rows<$row>> {
                 let outcome: $crate::error::Result<Vec<$row>> = async {
-                    let mut conn = self.0.conn().await?;
-                    Ok($query(&mut conn, keys).await?)
+                    let conn = self.0.reader().await?;
+                    Ok(conn.timed($query(&conn, keys)).await?)
                 }.await;
                 match outcome {
                     Ok(rows) => {

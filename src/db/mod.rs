@@ -9,8 +9,10 @@ pub mod listen;
 pub mod migrate;
 mod pool;
 pub mod private;
+mod readers;
 pub mod schema;
 pub mod stats;
 
 pub use instant::Instant;
 pub use pool::{Connection, Db, PoolOptions, Transaction, retry_conflict};
+pub use readers::Reader;

@@ -2,6 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,8 +15,13 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use tokio_postgres::{NoTls, config::SslMode, tls::TlsStream};
 
-use super::stats::Counter;
+use super::{
+    readers::{Reader, Readers},
+    stats::{Counter, SharedCounter},
+};
 use crate::error::{Error, Result};
 
 /// How the pool behaves.
@@ -27,12 +33,15 @@ pub struct PoolOptions {
     pub wait: Duration,
     /// How long a statement may run.
     pub statement_timeout: Duration,
+    /// Connections shared by reads, beside the pool's; none where 0.
+    pub readers: usize,
 }
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<AsyncPgConnection>,
+    readers: Arc<Readers>,
 }
 
 /// A connection of the pool; goes back when dropped.
@@ -43,34 +52,84 @@ pub(super) async fn connect(
     url: &str,
     statement_timeout: Option<Duration>,
 ) -> ConnectionResult<AsyncPgConnection> {
-    let bad = |error: &dyn std::fmt::Display| ConnectionError::BadConnection(error.to_string());
-    let mut config: tokio_postgres::Config = url.parse().map_err(|error| bad(&error))?;
+    let config = config(url)?;
+    let mut connection = if config.get_ssl_mode() == SslMode::Disable {
+        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+    } else {
+        let (client, connection) = config.connect(tls()?).await.map_err(bad)?;
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+    };
+    set_up(&mut connection, statement_timeout).await?;
+    connection.set_instrumentation(Counter::default());
+    Ok(connection)
+}
+
+/// The same for a connection that is shared; besides, what says why it ended, once it has.
+pub(super) async fn connect_shared(
+    url: &str,
+    statement_timeout: Duration,
+) -> ConnectionResult<(AsyncPgConnection, oneshot::Receiver<String>)> {
+    let config = config(url)?;
+    let (client, ended) = if config.get_ssl_mode() == SslMode::Disable {
+        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+        (client, drive(connection))
+    } else {
+        let (client, connection) = config.connect(tls()?).await.map_err(bad)?;
+        (client, drive(connection))
+    };
+    let mut connection = AsyncPgConnection::try_from(client).await?;
+    set_up(&mut connection, Some(statement_timeout)).await?;
+    connection.set_instrumentation(SharedCounter);
+    Ok((connection, ended))
+}
+
+fn bad(error: impl std::fmt::Display) -> ConnectionError {
+    ConnectionError::BadConnection(error.to_string())
+}
+
+fn config(url: &str) -> ConnectionResult<tokio_postgres::Config> {
+    let mut config: tokio_postgres::Config = url.parse().map_err(bad)?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(2));
     }
     config.application_name("companion");
-    let mut connection = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-        let (client, connection) = config
-            .connect(tokio_postgres::NoTls)
-            .await
-            .map_err(|error| bad(&error))?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-    } else {
-        let (client, connection) = config.connect(tls()?).await.map_err(|error| bad(&error))?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+    Ok(config)
+}
+
+async fn set_up(
+    connection: &mut AsyncPgConnection,
+    statement_timeout: Option<Duration>,
+) -> ConnectionResult<()> {
+    let Some(timeout) = statement_timeout else {
+        return Ok(());
     };
-    if let Some(timeout) = statement_timeout {
-        // Set here and not as a start-up option, which PgBouncer refuses.
-        let milliseconds = timeout.as_millis();
-        connection
-            .batch_execute(&format!(
-                "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = '60s'"
-            ))
-            .await
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    }
-    connection.set_instrumentation(Counter::default());
-    Ok(connection)
+    // Set here and not as a start-up option, which PgBouncer refuses.
+    let milliseconds = timeout.as_millis();
+    connection
+        .batch_execute(&format!(
+            "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = '60s'"
+        ))
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)
+}
+
+fn drive<S>(
+    connection: tokio_postgres::Connection<tokio_postgres::Socket, S>,
+) -> oneshot::Receiver<String>
+where
+    S: TlsStream + Unpin + Send + 'static,
+{
+    let (sender, ended) = oneshot::channel();
+    tokio::spawn(async move {
+        let cause = match connection.await {
+            Ok(()) => "closed".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        // Nobody listens any more when the process shuts down.
+        let _ = sender.send(cause);
+    });
+    ended
 }
 
 pub(super) fn tls() -> ConnectionResult<tokio_postgres_rustls::MakeRustlsConnect> {
@@ -105,12 +164,24 @@ impl Db {
             .create_timeout(Some(options.wait))
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { pool })
+        let readers = Readers::new(url, options.readers, options.statement_timeout);
+        Ok(Self {
+            pool,
+            readers: Arc::new(readers),
+        })
     }
 
     /// A connection for single statements, each its own transaction.
     pub async fn conn(&self) -> Result<Connection> {
         self.pool.get().await.map_err(Error::unavailable)
+    }
+
+    /// A connection for reads that an index answers, shared with others; a slow one would hold them up.
+    pub async fn reader(&self) -> Result<Reader> {
+        match self.readers.get() {
+            Some(conn) => Ok(Reader::Shared(conn)),
+            None => self.conn().await.map(Reader::Pooled),
+        }
     }
 
     /// Begins a transaction (READ COMMITTED); dropping it without [`Transaction::commit`] rolls back.
@@ -120,10 +191,14 @@ impl Db {
         Ok(Transaction { conn: Some(conn) })
     }
 
-    /// Whether the database answers a statement.
+    /// Whether the database answers a statement, and the shared connections are open.
     pub async fn ping(&self) -> Result<()> {
         self.conn().await?.batch_execute("SELECT 1").await?;
-        Ok(())
+        if self.readers.are_open() {
+            Ok(())
+        } else {
+            Err(Error::unavailable("a shared connection is being opened"))
+        }
     }
 
     /// Connections open and in use, for metrics.

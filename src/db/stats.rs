@@ -16,11 +16,12 @@ tokio::task_local! {
     pub static SQL_STATS: Arc<SqlStats>;
 }
 
-/// Statements sent and the time they took.
+/// Statements sent and the time they took; which of the request's lists read plans have written.
 #[derive(Debug, Default)]
 pub struct SqlStats {
     statements: AtomicU32,
     micros: AtomicU64,
+    plans: AtomicU32,
 }
 
 impl SqlStats {
@@ -29,10 +30,20 @@ impl SqlStats {
         self.statements.load(Relaxed)
     }
 
+    /// How many values read plans have written (`graphql::plan`); their resolvers answered the others.
+    pub fn plans(&self) -> u32 {
+        self.plans.load(Relaxed)
+    }
+
     /// How long they took together; more than the request's own time where they ran side by side.
     pub fn time(&self) -> Duration {
         Duration::from_micros(self.micros.load(Relaxed))
     }
+}
+
+/// Counts a value that a read plan has written to the request of this task.
+pub fn plan_written() {
+    let _ = SQL_STATS.try_with(|stats| stats.plans.fetch_add(1, Relaxed));
 }
 
 /// Reports a connection's statements to the task that sends them.
@@ -68,4 +79,24 @@ impl Instrumentation for Counter {
             _ => {}
         }
     }
+}
+
+/// Counts the statements of a shared connection, on which there are no transactions; their time is [`timed`].
+pub(super) struct SharedCounter;
+
+impl Instrumentation for SharedCounter {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::FinishQuery { .. } = event {
+            let _ = SQL_STATS.try_with(|stats| stats.statements.fetch_add(1, Relaxed));
+        }
+    }
+}
+
+/// Counts the time of work on a shared connection, which knows of no statement's beginning and end.
+pub(super) async fn timed<T>(work: impl Future<Output = T>) -> T {
+    let started = Instant::now();
+    let outcome = work.await;
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let _ = SQL_STATS.try_with(|stats| stats.micros.fetch_add(micros, Relaxed));
+    outcome
 }

@@ -1,11 +1,15 @@
 //! Relay connections over keyset pages.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
-use async_graphql::{OutputType, SimpleObject, TypeName};
+use async_graphql::{Object, OutputType, SimpleObject, TypeName};
 use serde::Serialize;
 
-use crate::{cursor, error::Result};
+use super::plan::{Read, Readable, Selected, Shape};
+use crate::{
+    cursor,
+    error::{Error, Result},
+};
 
 /// Where this page lies in the list.
 #[derive(Clone, Debug, SimpleObject)]
@@ -36,18 +40,17 @@ impl<T: OutputType> TypeName for Edge<T> {
     }
 }
 
-/// A page of a list that can grow.
-#[derive(Clone, Debug, SimpleObject)]
-#[graphql(name_type)]
-pub struct Connection<T: OutputType> {
-    /// The nodes with their cursors.
-    pub edges: Vec<Edge<T>>,
-    /// The nodes alone.
-    pub nodes: Vec<T>,
-    /// Where this page lies in the list.
-    pub page_info: PageInfo,
-    /// How many there are in all, up to 10 000; null beyond. Costs one more statement.
-    pub total_count: Option<i32>,
+/// Says the cursor of the row at a place of the page.
+type CursorAt = Arc<dyn Fn(usize) -> Result<String> + Send + Sync>;
+
+/// A page of a list that can grow. Cursors are made where they are asked for.
+#[derive(Clone)]
+pub struct Connection<T> {
+    nodes: Vec<T>,
+    cursor_at: CursorAt,
+    has_next: bool,
+    has_previous: bool,
+    total: Option<i32>,
 }
 
 impl<T: OutputType> TypeName for Connection<T> {
@@ -58,36 +61,126 @@ impl<T: OutputType> TypeName for Connection<T> {
 
 impl<T: OutputType + Clone> Connection<T> {
     /// From a page of rows: the name of its order, a row's cursor values (ending in the id), and a row's node.
-    pub fn of<R, K: Serialize>(
+    pub fn of<R: Send + Sync + 'static, K: Serialize>(
         slice: cursor::Slice<R>,
-        order: &str,
-        values: impl Fn(&R) -> K,
-        node: impl Fn(R) -> T,
-    ) -> Result<Self> {
-        let cursor::Slice {
-            rows,
-            has_next,
-            has_previous,
-            total,
-        } = slice;
-        let mut edges = Vec::with_capacity(rows.len());
-        for row in rows {
-            let cursor = cursor::encode(order, &values(&row))?;
-            edges.push(Edge {
-                cursor,
-                node: node(row),
-            });
+        order: &'static str,
+        values: impl Fn(&R) -> K + Send + Sync + 'static,
+        node: impl Fn(Arc<R>) -> T,
+    ) -> Self {
+        Self::of_shared(&slice.shared(), order, values, node)
+    }
+
+    /// The same from rows that others have, too.
+    pub fn of_shared<R: Send + Sync + 'static, K: Serialize>(
+        slice: &cursor::Slice<Arc<R>>,
+        order: &'static str,
+        values: impl Fn(&R) -> K + Send + Sync + 'static,
+        node: impl Fn(Arc<R>) -> T,
+    ) -> Self {
+        let rows = slice.rows.clone();
+        let cursor_at = move |place: usize| {
+            let row = rows.get(place).ok_or_else(|| Error::internal("no row"))?;
+            cursor::encode(order, &values(row))
+        };
+        Self {
+            nodes: slice.rows.iter().cloned().map(node).collect(),
+            cursor_at: Arc::new(cursor_at),
+            has_next: slice.has_next,
+            has_previous: slice.has_previous,
+            total: slice.total.and_then(|total| i32::try_from(total).ok()),
         }
-        Ok(Self {
-            nodes: edges.iter().map(|edge| edge.node.clone()).collect(),
-            page_info: PageInfo {
-                has_next_page: has_next,
-                has_previous_page: has_previous,
-                start_cursor: edges.first().map(|edge| edge.cursor.clone()),
-                end_cursor: edges.last().map(|edge| edge.cursor.clone()),
-            },
-            edges,
-            total_count: total.and_then(|total| i32::try_from(total).ok()),
+    }
+
+    fn all_edges(&self) -> Result<Vec<Edge<T>>> {
+        let numbered = self.nodes.iter().enumerate();
+        numbered
+            .map(|(place, node)| {
+                let (cursor, node) = ((self.cursor_at)(place)?, node.clone());
+                Ok(Edge { cursor, node })
+            })
+            .collect()
+    }
+
+    fn info(&self) -> Result<PageInfo> {
+        let last = self.nodes.len().checked_sub(1);
+        let cursor = |place: Option<usize>| place.map(|place| (self.cursor_at)(place)).transpose();
+        Ok(PageInfo {
+            has_next_page: self.has_next,
+            has_previous_page: self.has_previous,
+            start_cursor: cursor(last.map(|_| 0))?,
+            end_cursor: cursor(last)?,
         })
+    }
+}
+
+/// A page of a list that can grow.
+#[Object(name_type)]
+impl<T: OutputType + Clone> Connection<T> {
+    /// The nodes with their cursors.
+    async fn edges(&self) -> Result<Vec<Edge<T>>> {
+        self.all_edges()
+    }
+
+    /// The nodes alone.
+    async fn nodes(&self) -> &[T] {
+        &self.nodes
+    }
+
+    /// Where this page lies in the list.
+    async fn page_info(&self) -> Result<PageInfo> {
+        self.info()
+    }
+
+    /// How many there are in all, up to 10 000; null beyond. Costs one more statement.
+    async fn total_count(&self) -> Option<i32> {
+        self.total
+    }
+}
+
+impl<T: Readable + Clone> Readable for Connection<T> {
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        match field.name() {
+            "nodes" => field.held(Shape::List, |page: &Self, _, nodes: &mut Vec<T>| {
+                nodes.extend_from_slice(&page.nodes);
+                Ok(())
+            }),
+            "edges" => field.held(Shape::List, |page: &Self, _, edges| {
+                edges.append(&mut page.all_edges()?);
+                Ok(())
+            }),
+            "pageInfo" => field.held(Shape::One, |page: &Self, _, info| {
+                info.push(page.info()?);
+                Ok(())
+            }),
+            "totalCount" => Some(Read::Leaf(|page, _, json| {
+                json.maybe(page.total, |json, total| json.int(total.into()));
+            })),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Readable + Clone> Readable for Edge<T> {
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        match field.name() {
+            "cursor" => Some(Read::Leaf(|edge, _, json| json.text(&edge.cursor))),
+            "node" => field.held(Shape::One, |edge: &Self, _, nodes| {
+                nodes.push(edge.node.clone());
+                Ok(())
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Readable for PageInfo {
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        Some(Read::Leaf(match field.name() {
+            "hasNextPage" => |info, _, json| json.bool(info.has_next_page),
+            "hasPreviousPage" => |info, _, json| json.bool(info.has_previous_page),
+            "startCursor" => |info, _, json| json.maybe_text(info.start_cursor.as_deref()),
+            "endCursor" => |info, _, json| json.maybe_text(info.end_cursor.as_deref()),
+            _ => return None,
+        }))
     }
 }

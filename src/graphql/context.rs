@@ -1,5 +1,7 @@
 //! What a resolver can reach.
 
+use std::sync::OnceLock;
+
 use async_graphql::Context;
 
 use super::loaders::Loaders;
@@ -11,18 +13,17 @@ pub struct RequestContext {
     pub app: App,
     /// Who asks.
     pub viewer: Viewer,
-    /// Batch loaders of this request alone.
-    pub loaders: Loaders,
+    /// Batch loaders of this request alone; made when first used.
+    loaders: OnceLock<Loaders>,
 }
 
 impl RequestContext {
     /// For one request.
     pub fn new(app: App, viewer: Viewer) -> Self {
-        let loaders = Loaders::new(&app);
         Self {
             app,
             viewer,
-            loaders,
+            loaders: OnceLock::new(),
         }
     }
 }
@@ -49,7 +50,8 @@ impl ContextExt for Context<'_> {
     }
 
     fn loaders(&self) -> &Loaders {
-        &self.data_unchecked::<RequestContext>().loaders
+        let request = self.data_unchecked::<RequestContext>();
+        request.loaders.get_or_init(|| Loaders::new(&request.app))
     }
 
     fn selects(&self, field: &str) -> bool {

@@ -1,5 +1,7 @@
 //! The set of loaders, made for each request.
 
+use std::sync::Arc;
+
 use crate::{
     app::App,
     db::{
@@ -88,7 +90,7 @@ pub struct Loaders {
     /// Prices by id.
     pub price: Loader<ProviderServiceId, MaybeRow<PricedService>, PriceById>,
     /// All prices of a provider.
-    pub prices: Loader<ProviderId, Rows<PricedService>, PricesOfProvider>,
+    pub prices: Loader<ProviderId, Rows<Arc<PricedService>>, PricesOfProvider>,
     /// How many bookings a provider has completed.
     pub completed_bookings: Loader<ProviderId, MaybeRow<CompletedBookings>, CompletedOfProvider>,
     /// A provider's visible reviews by rating.

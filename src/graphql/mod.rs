@@ -10,6 +10,7 @@ pub mod limits;
 pub mod loaders;
 pub mod money;
 pub mod node;
+pub mod plan;
 pub mod scalars;
 pub mod user_error;
 

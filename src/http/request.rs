@@ -141,8 +141,9 @@ pub async fn around(State(http): State<Arc<Http>>, mut request: Request, next: N
     if !http.app.config.is_production() {
         let (statements, time) = (info.stats.statements(), info.stats.time());
         let timing = format!(
-            "db;desc=\"{statements} statements\";dur={:.3}",
-            time.as_secs_f64() * 1000.0
+            "db;desc=\"{statements} statements\";dur={:.3}, plan;desc=\"{} written\"",
+            time.as_secs_f64() * 1000.0,
+            info.stats.plans()
         );
         if let Ok(value) = HeaderValue::from_str(&timing) {
             headers.insert(&SERVER_TIMING, value);

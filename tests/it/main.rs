@@ -47,6 +47,7 @@ mod pooler;
 mod private_postgres;
 mod providers;
 mod providers_search;
+mod read_plans;
 mod reports;
 mod reviews;
 mod roles;

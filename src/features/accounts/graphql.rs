@@ -26,6 +26,7 @@ use crate::{
         args,
         connection::Connection,
         context::ContextExt,
+        plan::Planned,
         scalars::DateTime,
         user_error::{UserError, outcome},
     },
@@ -142,9 +143,10 @@ impl Me {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Booking>> {
+    ) -> Result<Planned<Connection<Booking>>> {
         let page = PageArgs::new(first, after, last, before);
-        bookings_of_client(ctx, self.0.id, filter, page).await
+        let bookings = bookings_of_client(ctx, self.0.id, filter, page).await?;
+        Ok(Planned(bookings))
     }
 
     /// The person's live sessions, the last used first.
@@ -161,12 +163,12 @@ impl Me {
         let count = ctx.selects("totalCount");
         let viewer = ctx.viewer();
         let slice = service::live_sessions(ctx.app(), viewer, &page, count).await?;
-        Connection::of(
+        Ok(Connection::of(
             slice,
             ORDER,
             |row| (row.last_used_at, row.id),
-            |row| Session::of(viewer, Arc::new(row)),
-        )
+            |row| Session::of(viewer, row),
+        ))
     }
 }
 

@@ -93,11 +93,11 @@ pub async fn insert_token(conn: &mut AsyncPgConnection, token: &StoredToken) -> 
 }
 
 /// The sessions with these ids, whosever they are, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[SessionId]) -> QueryResult<Vec<Session>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[SessionId]) -> QueryResult<Vec<Session>> {
     sessions::table
         .filter(sessions::id.eq_any(ids))
         .select(Session::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

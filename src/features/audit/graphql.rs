@@ -185,12 +185,11 @@ impl AuditQueries {
         };
         let count = ctx.selects("totalCount");
         let slice = service::events(ctx.app(), ctx.viewer(), filter, &page, count).await?;
-        Connection::of(
+        Ok(Some(Connection::of(
             slice,
             NEWEST,
             |row| (row.created_at, row.id),
-            |row| AuditEvent(Arc::new(row)),
-        )
-        .map(Some)
+            AuditEvent,
+        )))
     }
 }

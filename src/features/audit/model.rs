@@ -185,12 +185,12 @@ pub async fn page(
 
 /// The entries with these ids, in no order.
 pub async fn by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[AuditEventId],
 ) -> QueryResult<Vec<AuditEvent>> {
     audit_events::table
         .filter(audit_events::id.eq_any(ids))
         .select(AuditEvent::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }

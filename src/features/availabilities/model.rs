@@ -69,13 +69,13 @@ pub async fn between(
 
 /// The windows with these ids, in no order.
 pub async fn by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[AvailabilityId],
 ) -> QueryResult<Vec<Availability>> {
     availabilities::table
         .filter(availabilities::id.eq_any(ids))
         .select(Availability::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

@@ -39,12 +39,12 @@ pub async fn mine(ctx: &Context<'_>, page: PageArgs) -> Result<Connection<UserBl
     let page = page.page(ORDER)?;
     let count = ctx.selects("totalCount");
     let slice = service::mine(ctx.app(), ctx.viewer(), &page, count).await?;
-    Connection::of(
+    Ok(Connection::of(
         slice,
         ORDER,
         |row| (row.created_at, row.blocked_id),
-        |row| UserBlock(Arc::new(row)),
-    )
+        UserBlock,
+    ))
 }
 
 payload! {

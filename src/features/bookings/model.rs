@@ -206,11 +206,11 @@ pub async fn find_visible(
 }
 
 /// The bookings with these ids, whoever may see them, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[BookingId]) -> QueryResult<Vec<Booking>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[BookingId]) -> QueryResult<Vec<Booking>> {
     bookings::table
         .filter(bookings::id.eq_any(ids))
         .select(Booking::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -278,25 +278,25 @@ pub(super) async fn insert_event(
 
 /// The entries with these ids, of whatever booking, in no order.
 pub async fn events_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[BookingEventId],
 ) -> QueryResult<Vec<BookingEvent>> {
     booking_events::table
         .filter(booking_events::id.eq_any(ids))
         .select(BookingEvent::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The histories of these bookings, each from its beginning.
 pub async fn events_of(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     bookings: &[BookingId],
 ) -> QueryResult<Vec<BookingEvent>> {
     booking_events::table
         .filter(booking_events::booking_id.eq_any(bookings))
         .order((booking_events::created_at, booking_events::id))
         .select(BookingEvent::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }

@@ -1,5 +1,7 @@
 //! The catalog in the schema.
 
+pub mod plan;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, MaybeUndefined, Object};
@@ -17,7 +19,11 @@ use crate::{
     },
     error::{Error, Result},
     graphql::{
-        args, connection::Connection, context::ContextExt, scalars::DateTime, scalars::TimeZone,
+        args,
+        connection::Connection,
+        context::ContextExt,
+        plan::Planned,
+        scalars::{DateTime, TimeZone},
     },
     payload,
 };
@@ -244,7 +250,7 @@ impl CatalogQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Service>> {
+    ) -> Result<Planned<Connection<Service>>> {
         let ServiceFilter {
             category_id,
             text,
@@ -260,12 +266,12 @@ impl CatalogQueries {
         let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
         let slice = service::services(ctx.app(), ctx.viewer(), filter, &page, count).await?;
-        Connection::of(
+        Ok(Planned(Connection::of(
             slice,
             BY_TITLE,
             |row| (row.title.clone(), row.id),
-            |row| Service(Arc::new(row)),
-        )
+            Service,
+        )))
     }
 
     /// One service, archived or not; null when there is none with this id.

@@ -92,13 +92,13 @@ pub async fn all_categories(conn: &mut AsyncPgConnection) -> QueryResult<Vec<Cat
 
 /// The categories with these ids, in no order.
 pub async fn categories_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[CategoryId],
 ) -> QueryResult<Vec<Category>> {
     categories::table
         .filter(categories::id.eq_any(ids))
         .select(Category::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -112,11 +112,11 @@ pub async fn all_cities(conn: &mut AsyncPgConnection) -> QueryResult<Vec<City>> 
 }
 
 /// The cities with these ids, in no order.
-pub async fn cities_by_ids(conn: &mut AsyncPgConnection, ids: &[CityId]) -> QueryResult<Vec<City>> {
+pub async fn cities_by_ids(mut conn: &AsyncPgConnection, ids: &[CityId]) -> QueryResult<Vec<City>> {
     cities::table
         .filter(cities::id.eq_any(ids))
         .select(City::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -132,13 +132,13 @@ pub async fn city_by_id(conn: &mut AsyncPgConnection, id: CityId) -> QueryResult
 
 /// The services with these ids, archived ones too, in no order.
 pub async fn services_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[ServiceId],
 ) -> QueryResult<Vec<Service>> {
     services::table
         .filter(services::id.eq_any(ids))
         .select(Service::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

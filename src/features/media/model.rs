@@ -103,11 +103,11 @@ pub struct PortfolioItem {
 }
 
 /// The pictures with these ids, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[MediaId]) -> QueryResult<Vec<Media>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[MediaId]) -> QueryResult<Vec<Media>> {
     media::table
         .filter(media::id.eq_any(ids))
         .select(Media::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -266,7 +266,7 @@ pub async fn delete_unused_uploads(
 
 /// The portfolios of these providers, each in its order.
 pub async fn portfolios(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
 ) -> QueryResult<Vec<PortfolioItem>> {
     provider_media::table
@@ -274,20 +274,20 @@ pub async fn portfolios(
         .filter(provider_media::provider_id.eq_any(providers))
         .order((provider_media::provider_id, provider_media::position))
         .select(PortfolioItem::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The portfolio pictures with these ids, in no order.
 pub async fn items_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[ProviderMediaId],
 ) -> QueryResult<Vec<PortfolioItem>> {
     provider_media::table
         .inner_join(media::table.on(media::id.eq(provider_media::media_id)))
         .filter(provider_media::id.eq_any(ids))
         .select(PortfolioItem::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

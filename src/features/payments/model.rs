@@ -165,23 +165,23 @@ pub async fn lock_provider(conn: &mut AsyncPgConnection, id: ProviderId) -> Quer
 
 /// The people behind some bookings' providers: booking and the provider's person.
 pub async fn provider_users(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[BookingId],
 ) -> QueryResult<Vec<(BookingId, UserId)>> {
     bookings::table
         .inner_join(providers::table.on(providers::id.eq(bookings::provider_id)))
         .filter(bookings::id.eq_any(ids))
         .select((bookings::id, providers::user_id))
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The orders with these ids, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<Order>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<Order>> {
     orders::table
         .filter(orders::id.eq_any(ids))
         .select(Order::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -232,7 +232,7 @@ pub async fn of_booking(conn: &mut AsyncPgConnection, id: BookingId) -> QueryRes
 
 /// The newest order of each of these bookings.
 pub async fn newest_of_bookings(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[BookingId],
 ) -> QueryResult<Vec<Order>> {
     orders::table
@@ -244,7 +244,7 @@ pub async fn newest_of_bookings(
             orders::id.desc(),
         ))
         .select(Order::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -286,12 +286,12 @@ pub async fn save(conn: &mut AsyncPgConnection, order: &Order) -> QueryResult<()
 }
 
 /// The lines of these orders, in their places.
-pub async fn lines(conn: &mut AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<OrderLine>> {
+pub async fn lines(mut conn: &AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<OrderLine>> {
     order_lines::table
         .filter(order_lines::order_id.eq_any(ids))
         .order((order_lines::order_id, order_lines::position))
         .select(OrderLine::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

@@ -2,6 +2,7 @@
 
 mod inputs;
 pub mod mutations;
+pub mod plan;
 mod queries;
 mod types;
 

@@ -1,5 +1,7 @@
 //! Loaders of providers. Who may see a row is the reader's to check.
 
+use std::sync::Arc;
+
 use super::model::{self, CompletedBookings, PricedService, Provider, RatingCount};
 use crate::{
     db::ids::{ProviderId, ProviderServiceId, UserId},
@@ -23,7 +25,7 @@ row_loader! {
 
 rows_loader! {
     /// A provider's prices with their services, active or not, by title.
-    PricesOfProvider: ProviderId => PricedService, model::prices_of, |priced| priced.price.provider_id
+    PricesOfProvider: ProviderId => Arc<PricedService>, model::prices_of, |priced| priced.price.provider_id
 }
 
 row_loader! {

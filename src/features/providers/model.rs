@@ -125,25 +125,25 @@ impl Provider {
 
 /// The profiles with these ids, whoever may see them, in no order.
 pub async fn by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[ProviderId],
 ) -> QueryResult<Vec<Provider>> {
     providers::table
         .filter(providers::id.eq_any(ids))
         .select(Provider::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The profiles of these people, in no order.
 pub async fn by_user_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     users: &[UserId],
 ) -> QueryResult<Vec<Provider>> {
     providers::table
         .filter(providers::user_id.eq_any(users))
         .select(Provider::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

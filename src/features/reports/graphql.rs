@@ -168,12 +168,12 @@ pub async fn mine(ctx: &Context<'_>, page: PageArgs) -> Result<Connection<Report
     let page = page.page(ORDER)?;
     let count = ctx.selects("totalCount");
     let slice = service::mine(ctx.app(), ctx.viewer(), &page, count).await?;
-    Connection::of(
+    Ok(Connection::of(
         slice,
         ORDER,
         |row| (row.created_at, row.id),
-        |row| Report(Arc::new(row)),
-    )
+        Report,
+    ))
 }
 
 payload! {
@@ -283,13 +283,12 @@ impl ReportQueries {
         let (state, reason) = (state.map(Into::into), reason.map(Into::into));
         let count = ctx.selects("totalCount");
         let slice = service::queue(ctx.app(), state, reason, &page, count).await?;
-        Connection::of(
+        Ok(Some(Connection::of(
             slice,
             ORDER,
             |row| (row.created_at, row.id),
-            |row| Report(Arc::new(row)),
-        )
-        .map(Some)
+            Report,
+        )))
     }
 }
 

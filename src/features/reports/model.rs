@@ -90,11 +90,11 @@ impl Report {
 }
 
 /// The reports with these ids, whoever may see them, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[ReportId]) -> QueryResult<Vec<Report>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[ReportId]) -> QueryResult<Vec<Report>> {
     reports::table
         .filter(reports::id.eq_any(ids))
         .select(Report::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

@@ -1,13 +1,18 @@
 //! Reviews in the schema.
 
+pub mod plan;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object};
 
-use super::{loaders::ReviewsKey, model, service};
+use super::{
+    loaders::{ReviewPage, ReviewsKey},
+    model, service,
+};
 use crate::{
-    auth::permissions::known,
-    cursor::PageArgs,
+    auth::{permissions::known, viewer::Viewer},
+    cursor::{Page, PageArgs},
     db::{
         ids::{BookingId, ProviderId, ReviewId, TypedId},
         retry_conflict,
@@ -17,7 +22,9 @@ use crate::{
         audit::service::refusal, bookings::graphql::Booking, providers::graphql::Provider,
         users::graphql::User,
     },
-    graphql::{args, connection::Connection, context::ContextExt, scalars::DateTime},
+    graphql::{
+        args, connection::Connection, context::ContextExt, plan::Planned, scalars::DateTime,
+    },
     payload,
 };
 
@@ -39,8 +46,8 @@ impl Review {
     }
 
     /// Whether the viewer sees why it is hidden.
-    fn is_open_to(&self, ctx: &Context<'_>) -> bool {
-        ctx.viewer().is(self.0.author_id) || ctx.viewer().may(known::REVIEWS_MODERATE)
+    fn is_open_to(&self, viewer: &Viewer) -> bool {
+        viewer.is(self.0.author_id) || viewer.may(known::REVIEWS_MODERATE)
     }
 }
 
@@ -96,7 +103,7 @@ impl Review {
     /// Why staff hid it; for its author and staff with `reviews:moderate`, null for others and while it is visible.
     async fn hidden_reason(&self, ctx: &Context<'_>) -> Option<&str> {
         let reason = self.0.hidden_reason.as_deref();
-        reason.filter(|_| self.is_open_to(ctx))
+        reason.filter(|_| self.is_open_to(ctx.viewer()))
     }
 
     /// Counts the edits; pass it as `expectedVersion`.
@@ -123,14 +130,51 @@ pub async fn of_provider(
     rating: Option<i32>,
     page: PageArgs,
 ) -> Result<Connection<Review>> {
-    const ORDER: &str = "review.newest";
-    if rating.is_some_and(|rating| !(1..=5).contains(&rating)) {
-        return Err(Error::bad_request("A rating goes from 1 to 5."));
+    let wanted = Wanted::new(rating, &page, ctx.selects("totalCount"))?;
+    let slice = ctx
+        .loaders()
+        .reviews_of_provider
+        .load(wanted.of(provider))
+        .await?;
+    Ok(connection(&slice))
+}
+
+/// The name of the order, which cursors carry.
+const ORDER: &str = "review.newest";
+
+/// Which page of a provider's reviews is asked for.
+struct Wanted {
+    rating: Option<i32>,
+    page: Page<model::ReviewKey>,
+    count: bool,
+}
+
+impl Wanted {
+    /// `BAD_REQUEST` for a rating that nobody can give or bad paging arguments.
+    fn new(rating: Option<i32>, page: &PageArgs, count: bool) -> Result<Self> {
+        if rating.is_some_and(|rating| !(1..=5).contains(&rating)) {
+            return Err(Error::bad_request("A rating goes from 1 to 5."));
+        }
+        let page = page.page(ORDER)?;
+        Ok(Self {
+            rating,
+            page,
+            count,
+        })
     }
-    let page = page.page(ORDER)?;
-    let key = ReviewsKey::new(provider, rating, &page, ctx.selects("totalCount"));
-    let slice = ctx.loaders().reviews_of_provider.load(key).await?;
-    Connection::of(slice, ORDER, |row| (row.created_at, row.id), Review)
+
+    fn of(&self, provider: ProviderId) -> ReviewsKey {
+        ReviewsKey::new(provider, self.rating, &self.page, self.count)
+    }
+}
+
+fn connection(slice: &ReviewPage) -> Connection<Review> {
+    Connection::of_shared(
+        slice,
+        ORDER,
+        |row: &model::Review| (row.created_at, row.id),
+        Review,
+    )
 }
 
 /// Queries of reviews.
@@ -150,14 +194,14 @@ impl ReviewQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Review>> {
+    ) -> Result<Planned<Connection<Review>>> {
         let page = PageArgs::new(first, after, last, before);
         let provider = match args::maybe_id(&of) {
             Some(id) if service::knows_provider(ctx.app(), ctx.viewer(), id).await? => id,
             // Nobody has this id, so the list is empty, and what is wrong with the page still shows.
             _ => ProviderId(uuid::Uuid::nil()),
         };
-        of_provider(ctx, provider, rating, page).await
+        of_provider(ctx, provider, rating, page).await.map(Planned)
     }
 }
 

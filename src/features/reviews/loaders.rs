@@ -4,10 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::model::{self, Review, ReviewKey, ReviewsQuery};
 use crate::{
+    batch_fn,
     cursor::{Page, Slice},
     db::{
         Db,
-        batch::BatchFn,
+        batch::Found,
         ids::{BookingId, ProviderId, ReviewId},
     },
     error::Result,
@@ -66,8 +67,10 @@ pub type ReviewPage = Slice<Arc<Review>>;
 /// Pages of visible reviews.
 pub struct ReviewsOfProvider(pub Db);
 
-impl BatchFn<ReviewsKey, Result<ReviewPage>> for ReviewsOfProvider {
-    async fn load(&mut self, keys: &[ReviewsKey]) -> HashMap<ReviewsKey, Result<ReviewPage>> {
+batch_fn!(ReviewsOfProvider: ReviewsKey => ReviewPage);
+
+impl ReviewsOfProvider {
+    async fn load_all(&self, keys: &[ReviewsKey]) -> Found<ReviewsKey, ReviewPage> {
         let mut pages: HashMap<(&ReviewsQuery, bool), Vec<&ReviewsKey>> = HashMap::new();
         for key in keys {
             pages.entry((&key.query, key.count)).or_default().push(key);
@@ -97,9 +100,12 @@ async fn load_page(
 ) -> Result<HashMap<ProviderId, ReviewPage>> {
     let providers: Vec<ProviderId> = keys.iter().map(|key| key.provider_id).collect();
     let limit = keys.first().map_or(0, |key| key.limit);
-    let mut conn = db.conn().await?;
+    let conn = db.reader().await?;
     let mut rows: HashMap<ProviderId, Vec<Arc<Review>>> = HashMap::new();
-    for review in model::of_providers(&mut conn, &providers, query).await? {
+    for review in conn
+        .timed(model::of_providers(&conn, &providers, query))
+        .await?
+    {
         rows.entry(review.provider_id)
             .or_default()
             .push(Arc::new(review));
@@ -114,7 +120,7 @@ async fn load_page(
         .map(|id| (*id, page.slice(rows.remove(id).unwrap_or_default())))
         .collect();
     if count {
-        for counted in model::counts_of_providers(&mut conn, &providers, query.rating).await? {
+        for counted in model::counts_of_providers(&conn, &providers, query.rating).await? {
             if let Some(slice) = slices.remove(&counted.provider_id) {
                 slices.insert(counted.provider_id, slice.with_total(counted.count));
             }

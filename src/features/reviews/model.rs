@@ -131,23 +131,23 @@ pub async fn lock_provider(conn: &mut AsyncPgConnection, id: ProviderId) -> Quer
 }
 
 /// The reviews with these ids, whoever may see them, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[ReviewId]) -> QueryResult<Vec<Review>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[ReviewId]) -> QueryResult<Vec<Review>> {
     reviews::table
         .filter(reviews::id.eq_any(ids))
         .select(Review::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The reviews of these bookings, whoever may see them, in no order.
 pub async fn by_booking_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[BookingId],
 ) -> QueryResult<Vec<Review>> {
     reviews::table
         .filter(reviews::booking_id.eq_any(ids))
         .select(Review::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

@@ -227,13 +227,12 @@ impl RoleQueries {
     ) -> Result<Option<Connection<Role>>> {
         let page = PageArgs::new(first, after, last, before);
         let slice = service::roles(ctx.app(), &page, ctx.selects("totalCount")).await?;
-        Connection::of(
+        Ok(Some(Connection::of(
             slice,
             ROLES_BY_NAME,
             |row| (row.name.clone(), row.id),
-            |row| Role(Arc::new(row)),
-        )
-        .map(Some)
+            Role,
+        )))
     }
 
     /// One role; null when there is none with this id.
@@ -259,13 +258,12 @@ impl RoleQueries {
     ) -> Result<Option<Connection<Permission>>> {
         let page = PageArgs::new(first, after, last, before);
         let slice = service::permissions(ctx.app(), &page, ctx.selects("totalCount")).await?;
-        Connection::of(
+        Ok(Some(Connection::of(
             slice,
             PERMISSIONS_BY_NAME,
             |row| (row.name.clone(), row.id),
-            |row| Permission(Arc::new(row)),
-        )
-        .map(Some)
+            Permission,
+        )))
     }
 
     /// One permission; null when there is none with this id.

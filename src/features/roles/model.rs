@@ -96,29 +96,29 @@ pub async fn rights_of(conn: &mut AsyncPgConnection, user: UserId) -> QueryResul
 }
 
 /// The roles with these ids, in no order.
-pub async fn roles_by_ids(conn: &mut AsyncPgConnection, ids: &[RoleId]) -> QueryResult<Vec<Role>> {
+pub async fn roles_by_ids(mut conn: &AsyncPgConnection, ids: &[RoleId]) -> QueryResult<Vec<Role>> {
     roles::table
         .filter(roles::id.eq_any(ids))
         .select(Role::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The permissions with these ids, in no order.
 pub async fn permissions_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[PermissionId],
 ) -> QueryResult<Vec<Permission>> {
     permissions::table
         .filter(permissions::id.eq_any(ids))
         .select(Permission::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// What these roles grant, each role's by name.
 pub async fn granted_by(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[RoleId],
 ) -> QueryResult<Vec<GrantedPermission>> {
     role_permissions::table
@@ -126,18 +126,18 @@ pub async fn granted_by(
         .filter(role_permissions::role_id.eq_any(ids))
         .order((role_permissions::role_id, permissions::name))
         .select((role_permissions::role_id, Permission::as_select()))
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The roles of these people, each person's by name.
-pub async fn held_by(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<HeldRole>> {
+pub async fn held_by(mut conn: &AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<HeldRole>> {
     user_roles::table
         .inner_join(roles::table.on(roles::id.eq(user_roles::role_id)))
         .filter(user_roles::user_id.eq_any(ids))
         .order((user_roles::user_id, roles::name))
         .select((user_roles::user_id, Role::as_select()))
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

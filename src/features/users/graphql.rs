@@ -1,5 +1,6 @@
 //! People in the schema.
 
+pub mod plan;
 pub mod staff;
 
 use std::sync::Arc;

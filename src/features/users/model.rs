@@ -110,11 +110,11 @@ impl User {
 }
 
 /// The people with these ids, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
     users::table
         .filter(users::id.eq_any(ids))
         .select(User::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

@@ -14,12 +14,15 @@ use crate::{
     graphql::{
         errors::{TopLevelCode, top_level},
         limits::{LimitError, LimitKind},
+        plan::json::write_value,
     },
     http::{limits::Standings, problem::retry_seconds},
 };
 
 /// The longest message passed on: a part of the document can stand in it.
 const MESSAGE: usize = 500;
+/// What a body has room for before it must grow.
+const BODY: usize = 1024;
 
 /// What stands in `errors` before the request id is known.
 #[derive(Clone, Debug)]
@@ -156,21 +159,36 @@ impl Answer {
         }
     }
 
-    fn written(self, request_id: &str) -> Written {
-        let errors = self
+    /// Appends the answer as JSON.
+    fn write(self, request_id: &str, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let errors: Vec<ServerError> = self
             .faults
             .into_iter()
             .map(|fault| with_id(fault, request_id))
             .collect();
-        let mut extensions = BTreeMap::new();
+        let mut before = b'{';
+        let mut key = |out: &mut Vec<u8>, name: &str| {
+            out.push(before);
+            before = b',';
+            out.extend_from_slice(name.as_bytes());
+        };
+        if !errors.is_empty() {
+            key(out, "\"errors\":");
+            serde_json::to_writer(&mut *out, &errors)?;
+        }
+        if let Some(data) = &self.data {
+            key(out, "\"data\":");
+            write_value(data, out)?;
+        }
         if let Some(cost) = self.cost {
-            extensions.insert("cost", cost);
+            key(out, "\"extensions\":");
+            serde_json::to_writer(&mut *out, &BTreeMap::from([("cost", cost)]))?;
         }
-        Written {
-            errors,
-            data: self.data,
-            extensions,
+        if before == b'{' {
+            out.push(before);
         }
+        out.push(b'}');
+        Ok(())
     }
 }
 
@@ -192,16 +210,6 @@ fn with_id(fault: Fault, request_id: &str) -> ServerError {
         }
     }
     named
-}
-
-#[derive(Serialize)]
-struct Written {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ServerError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    extensions: BTreeMap<&'static str, AnswerCost>,
 }
 
 /// What `X-Cost: 1` asks for.
@@ -234,6 +242,24 @@ impl AnswerCost {
     }
 }
 
+fn write_batch(
+    answers: Vec<Answer>,
+    request_id: &str,
+    out: &mut Vec<u8>,
+) -> serde_json::Result<()> {
+    let mut before = b'[';
+    for answer in answers {
+        out.push(before);
+        before = b',';
+        answer.write(request_id, out)?;
+    }
+    if before == b'[' {
+        out.push(before);
+    }
+    out.push(b']');
+    Ok(())
+}
+
 /// One answer, or those of a batch in its order.
 #[derive(Debug)]
 pub(super) enum Answers {
@@ -244,25 +270,20 @@ pub(super) enum Answers {
 impl Answers {
     /// The HTTP response. A batch that was looked at is 200, whatever became of its operations.
     pub(super) fn response(self, media: Media, request_id: &str) -> Response {
-        let (status, retry_after, body) = match self {
+        let mut body = Vec::with_capacity(BODY);
+        let (status, retry_after, written) = match self {
             Self::One(answer) => {
                 let (status, retry_after) = (answer.status(media), answer.retry_after);
-                (
-                    status,
-                    retry_after,
-                    serde_json::to_vec(&answer.written(request_id)),
-                )
+                let written = answer.write(request_id, &mut body);
+                (status, retry_after, written)
             }
             Self::Batch(answers) => {
-                let all: Vec<Written> = answers
-                    .into_iter()
-                    .map(|answer| answer.written(request_id))
-                    .collect();
-                (StatusCode::OK, None, serde_json::to_vec(&all))
+                let written = write_batch(answers, request_id, &mut body);
+                (StatusCode::OK, None, written)
             }
         };
-        let (status, body) = match body {
-            Ok(body) => (status, body),
+        let (status, body) = match written {
+            Ok(()) => (status, body),
             Err(error) => {
                 tracing::error!(request_id, %error, "an answer could not be written");
                 (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())

@@ -2,6 +2,7 @@
 
 pub mod inputs;
 pub mod mutations;
+mod plan;
 pub mod queries;
 pub mod types;
 

@@ -55,12 +55,12 @@ async fn list(
     let page = page.page(order.name())?;
     let count = ctx.selects("totalCount");
     let slice = service::page(ctx.app(), filter, order, &page, count).await?;
-    Connection::of(
+    Ok(Connection::of(
         slice,
         order.name(),
-        |row| order.place(row),
-        Booking::from_row,
-    )
+        move |row| order.place(row),
+        Booking,
+    ))
 }
 
 /// Queries of bookings.

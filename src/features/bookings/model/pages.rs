@@ -238,7 +238,7 @@ impl Filter {
 
     async fn counted<R>(
         &self,
-        conn: &mut AsyncPgConnection,
+        mut conn: &AsyncPgConnection,
         now: Instant,
         slice: Slice<R>,
         count: bool,
@@ -247,7 +247,7 @@ impl Filter {
             return Ok(slice);
         }
         let counted = Counted(self.query(now).select(bookings::id))
-            .get_result(conn)
+            .get_result(&mut conn)
             .await?;
         Ok(slice.with_total(counted))
     }
@@ -260,12 +260,12 @@ impl Filter {
     /// A page by start, the latest first.
     pub async fn by_start(
         &self,
-        conn: &mut AsyncPgConnection,
+        mut conn: &AsyncPgConnection,
         now: Instant,
         page: &Page<Place>,
         count: bool,
     ) -> QueryResult<Slice<Booking>> {
-        let slice = page.slice(self.by_start_query(now, page).load(conn).await?);
+        let slice = page.slice(self.by_start_query(now, page).load(&mut conn).await?);
         self.counted(conn, now, slice, count).await
     }
 
@@ -277,12 +277,12 @@ impl Filter {
     /// A page by when it was asked for, the latest first.
     pub async fn by_creation(
         &self,
-        conn: &mut AsyncPgConnection,
+        mut conn: &AsyncPgConnection,
         now: Instant,
         page: &Page<Place>,
         count: bool,
     ) -> QueryResult<Slice<Booking>> {
-        let slice = page.slice(self.by_creation_query(now, page).load(conn).await?);
+        let slice = page.slice(self.by_creation_query(now, page).load(&mut conn).await?);
         self.counted(conn, now, slice, count).await
     }
 }

@@ -76,19 +76,19 @@ impl BookingProposal {
 
 /// The proposals with these ids, of whatever booking, in no order.
 pub async fn proposals_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[BookingProposalId],
 ) -> QueryResult<Vec<BookingProposal>> {
     booking_proposals::table
         .filter(booking_proposals::id.eq_any(ids))
         .select(BookingProposal::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The latest proposal of each of these bookings that has one.
 pub async fn latest_proposals(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     bookings: &[BookingId],
 ) -> QueryResult<Vec<BookingProposal>> {
     booking_proposals::table
@@ -100,7 +100,7 @@ pub async fn latest_proposals(
             booking_proposals::id.desc(),
         ))
         .select(BookingProposal::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

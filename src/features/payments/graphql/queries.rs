@@ -1,7 +1,5 @@
 //! Queries of payments.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, Object};
 
 use super::{inputs::OrderFilter, types::Order};
@@ -26,12 +24,12 @@ pub async fn mine(ctx: &Context<'_>, args: PageArgs) -> Result<Connection<Order>
 }
 
 fn connection(slice: Slice<model::Order>) -> Result<Connection<Order>> {
-    Connection::of(
+    Ok(Connection::of(
         slice,
         ORDER,
         |row| (row.created_at, row.id),
-        |row| Order(Arc::new(row)),
-    )
+        Order,
+    ))
 }
 
 /// Queries of payments.

@@ -77,13 +77,13 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: CheckoutId) -> QueryResult<
 
 /// The checkouts with these ids, in no order.
 pub async fn by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[CheckoutId],
 ) -> QueryResult<Vec<Checkout>> {
     checkouts::table
         .filter(checkouts::id.eq_any(ids))
         .select(Checkout::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
@@ -99,7 +99,7 @@ pub async fn of_order(conn: &mut AsyncPgConnection, id: OrderId) -> QueryResult<
 
 /// The newest checkout of each of these orders.
 pub async fn newest_of_orders(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[OrderId],
 ) -> QueryResult<Vec<Checkout>> {
     checkouts::table
@@ -107,7 +107,7 @@ pub async fn newest_of_orders(
         .distinct_on(checkouts::order_id)
         .order((checkouts::order_id, checkouts::id.desc()))
         .select(Checkout::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

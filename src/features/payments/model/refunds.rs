@@ -88,21 +88,21 @@ pub async fn by_id(conn: &mut AsyncPgConnection, id: RefundId) -> QueryResult<Op
 }
 
 /// The refunds with these ids, in no order.
-pub async fn by_ids(conn: &mut AsyncPgConnection, ids: &[RefundId]) -> QueryResult<Vec<Refund>> {
+pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[RefundId]) -> QueryResult<Vec<Refund>> {
     refunds::table
         .filter(refunds::id.eq_any(ids))
         .select(Refund::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The refunds of these orders, the oldest first.
-pub async fn of_orders(conn: &mut AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<Refund>> {
+pub async fn of_orders(mut conn: &AsyncPgConnection, ids: &[OrderId]) -> QueryResult<Vec<Refund>> {
     refunds::table
         .filter(refunds::order_id.eq_any(ids))
         .order((refunds::order_id, refunds::created_at, refunds::id))
         .select(Refund::as_select())
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 

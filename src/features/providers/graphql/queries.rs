@@ -1,7 +1,5 @@
 //! Queries of providers.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, Object};
 
 use super::{Provider, ProviderFilter, ProviderSort, ProviderStatus};
@@ -12,7 +10,7 @@ use crate::{
         model::APPLICATIONS,
         service::{self, Found},
     },
-    graphql::{args, connection::Connection, context::ContextExt},
+    graphql::{args, connection::Connection, context::ContextExt, plan::Planned},
 };
 
 /// Queries of providers.
@@ -31,18 +29,18 @@ impl ProviderQueries {
         #[graphql(desc = "Only what follows this cursor.")] after: Option<String>,
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
-    ) -> Result<Connection<Provider>> {
+    ) -> Result<Planned<Connection<Provider>>> {
         let page = PageArgs::new(first, after, last, before);
         let search = filter.unwrap_or_default().into();
         let count = ctx.selects("totalCount");
         let Found { slice, order } =
             service::search(ctx.app(), search, sort.into(), &page, count).await?;
-        Connection::of(
+        Ok(Planned(Connection::of(
             slice,
             order.name(),
-            |row| order.values(row),
-            |row| Provider(Arc::new(row)),
-        )
+            move |row| order.values(row),
+            Provider,
+        )))
     }
 
     /// One provider; null when there is none with this id or you may not know of it.
@@ -50,9 +48,9 @@ impl ProviderQueries {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The provider (`prv_…`).")] id: ID,
-    ) -> Result<Option<Provider>> {
+    ) -> Result<Option<Planned<Provider>>> {
         match args::maybe_id(&id) {
-            Some(id) => Provider::by_id(ctx, id).await,
+            Some(id) => Ok(Provider::by_id(ctx, id).await?.map(Planned)),
             None => Ok(None),
         }
     }
@@ -74,12 +72,11 @@ impl ProviderQueries {
         let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
         let slice = service::applications(ctx.app(), status.into(), &page, count).await?;
-        Connection::of(
+        Ok(Some(Connection::of(
             slice,
             APPLICATIONS,
             |row| (row.applied_at, row.id),
-            |row| Provider(Arc::new(row)),
-        )
-        .map(Some)
+            Provider,
+        )))
     }
 }

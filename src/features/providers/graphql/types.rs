@@ -5,16 +5,14 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use crate::{
+    auth::viewer::Viewer,
     cursor::PageArgs,
     db::ids::{ProviderId, ProviderServiceId},
     error::{Error, Result},
     features::{
         availabilities::graphql::{self as availabilities, Availability, Slot},
         bookings::graphql::{Booking, BookingsOfFilter, bookings_of_provider},
-        catalog::{
-            graphql::{City, Service},
-            model::ServiceStatus,
-        },
+        catalog::graphql::{City, Service},
         media::graphql::{self as media, ProviderMedia},
         providers::model::{self, PricedService},
         reviews::graphql::{self as reviews, Review},
@@ -65,6 +63,19 @@ impl Provider {
     pub async fn by_id(ctx: &Context<'_>, id: ProviderId) -> Result<Option<Self>> {
         let row = ctx.loaders().providers.load(id).await?;
         Ok(row.filter(|row| row.is_visible_to(ctx.viewer())).map(Self))
+    }
+
+    /// Those of the provider's prices that the viewer may know of.
+    pub(super) fn offers(
+        &self,
+        prices: &[Arc<PricedService>],
+        viewer: &Viewer,
+    ) -> impl Iterator<Item = ProviderService> {
+        let all = self.0.is_open_to(viewer);
+        prices
+            .iter()
+            .filter(move |priced| all || priced.is_open())
+            .map(|priced| ProviderService(priced.clone()))
     }
 
     /// From what a mutation answered.
@@ -128,27 +139,13 @@ impl Provider {
     /// those of archived services, too.
     async fn services(&self, ctx: &Context<'_>) -> Result<Vec<ProviderService>> {
         let prices = ctx.loaders().prices.load(self.0.id).await?;
-        let all = self.0.is_open_to(ctx.viewer());
-        Ok(prices
-            .iter()
-            .filter(|priced| {
-                all || (priced.price.active && priced.service.status == ServiceStatus::Active)
-            })
-            .map(|priced| ProviderService(Arc::new(priced.clone())))
-            .collect())
+        Ok(self.offers(&prices, ctx.viewer()).collect())
     }
 
     /// The cheapest price that can be booked, of the currency that comes first in the alphabet; null without one. What
     /// the order PRICE sorts by.
     async fn lowest_price(&self) -> Result<Option<Money>> {
-        let row = &self.0;
-        match row
-            .lowest_price_minor
-            .zip(row.lowest_price_currency.as_deref())
-        {
-            Some((minor, currency)) => Money::of(minor, currency).map(Some),
-            None => Ok(None),
-        }
+        lowest_price(&self.0)
     }
 
     /// The average of the visible reviews, 1 to 5; null without one.
@@ -267,8 +264,17 @@ impl Provider {
     clippy::cast_precision_loss,
     reason = "a sum of ratings is far below 2^53"
 )]
-fn average(row: &model::Provider) -> Option<f64> {
+pub(super) fn average(row: &model::Provider) -> Option<f64> {
     (row.rating_count > 0).then(|| row.rating_sum as f64 / f64::from(row.rating_count))
+}
+
+pub(super) fn lowest_price(row: &model::Provider) -> Result<Option<Money>> {
+    let price = row
+        .lowest_price_minor
+        .zip(row.lowest_price_currency.as_deref());
+    price
+        .map(|(minor, currency)| Money::of(minor, currency))
+        .transpose()
 }
 
 /// A provider's price and duration for a service.
@@ -284,8 +290,7 @@ impl ProviderService {
         let Some(provider) = Provider::by_id(ctx, priced.price.provider_id).await? else {
             return Ok(None);
         };
-        let open = priced.price.active && priced.service.status == ServiceStatus::Active;
-        Ok((open || provider.0.is_open_to(ctx.viewer())).then_some(Self(priced)))
+        Ok((priced.is_open() || provider.0.is_open_to(ctx.viewer())).then_some(Self(priced)))
     }
 }
 
@@ -298,7 +303,7 @@ impl ProviderService {
 
     /// What is offered.
     async fn service(&self) -> Service {
-        Service(Arc::new(self.0.service.clone()))
+        Service(self.0.service.clone())
     }
 
     /// What a booking costs; 0 is free.

@@ -1,5 +1,7 @@
 //! Rows of `provider_services`: a provider's price and duration for a service.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -9,7 +11,7 @@ use crate::{
         ids::{ProviderId, ProviderServiceId, ServiceId},
         schema::{provider_services, services},
     },
-    features::catalog::model::Service,
+    features::catalog::model::{Service, ServiceStatus},
 };
 
 /// A provider's price for a service.
@@ -39,42 +41,58 @@ pub struct ProviderService {
 }
 
 /// A price with its service.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(check_for_backend(diesel::pg::Pg))]
+#[derive(Clone, Debug)]
 pub struct PricedService {
     /// The price.
-    #[diesel(embed)]
     pub price: ProviderService,
     /// The service.
-    #[diesel(embed)]
-    pub service: Service,
+    pub service: Arc<Service>,
+}
+
+impl PricedService {
+    /// Whether everyone may know of it and book it.
+    pub fn is_open(&self) -> bool {
+        self.price.active && self.service.status == ServiceStatus::Active
+    }
+
+    fn of((price, service): (ProviderService, Service)) -> Self {
+        Self {
+            price,
+            service: Arc::new(service),
+        }
+    }
 }
 
 /// The prices of these providers, inactive ones and those of archived services too, by the service's title.
 pub async fn prices_of(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
-) -> QueryResult<Vec<PricedService>> {
-    provider_services::table
+) -> QueryResult<Vec<Arc<PricedService>>> {
+    let rows = provider_services::table
         .inner_join(services::table.on(services::id.eq(provider_services::service_id)))
         .filter(provider_services::provider_id.eq_any(providers))
         .order((services::title, provider_services::id))
-        .select(PricedService::as_select())
-        .load(conn)
-        .await
+        .select((ProviderService::as_select(), Service::as_select()))
+        .load(&mut conn)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Arc::new(PricedService::of(row)))
+        .collect())
 }
 
 /// The prices with these ids, in no order.
 pub async fn priced_by_ids(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     ids: &[ProviderServiceId],
 ) -> QueryResult<Vec<PricedService>> {
-    provider_services::table
+    let rows = provider_services::table
         .inner_join(services::table.on(services::id.eq(provider_services::service_id)))
         .filter(provider_services::id.eq_any(ids))
-        .select(PricedService::as_select())
-        .load(conn)
-        .await
+        .select((ProviderService::as_select(), Service::as_select()))
+        .load(&mut conn)
+        .await?;
+    Ok(rows.into_iter().map(PricedService::of).collect())
 }
 
 /// A provider's price for a service, active or not.

@@ -111,6 +111,26 @@ pub struct Filter {
     pub free: Option<FreeTime>,
 }
 
+impl Filter {
+    /// Whether many rows may have to be looked at for a page: all conditions but the city have no index in the order.
+    pub fn is_searching(&self) -> bool {
+        let Self {
+            service_id,
+            category_id,
+            city_id: _,
+            text,
+            min_rating_hundredths: _,
+            price,
+            free,
+        } = self;
+        service_id.is_some()
+            || category_id.is_some()
+            || text.is_some()
+            || price.is_some()
+            || free.is_some()
+    }
+}
+
 /// `EXISTS` an active price that meets the conditions.
 #[derive(Clone, Debug, ValidGrouping)]
 struct Offers {
@@ -375,17 +395,17 @@ pub fn search_query(filter: &Filter, order: &Order) -> ProvidersQuery {
 
 /// A page of approved providers; `count` costs a second statement.
 pub async fn search_page(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     filter: &Filter,
     order: &Order,
     count: bool,
 ) -> QueryResult<Slice<Provider>> {
-    let slice = order.slice(search_query(filter, order).load(conn).await?);
+    let slice = order.slice(search_query(filter, order).load(&mut conn).await?);
     if !count {
         return Ok(slice);
     }
     let counted = Counted(matching(filter).select(providers::id));
-    Ok(slice.with_total(counted.get_result(conn).await?))
+    Ok(slice.with_total(counted.get_result(&mut conn).await?))
 }
 
 /// The name of the order of [`applications_page`]: who applied first comes first, then by id.

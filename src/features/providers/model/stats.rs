@@ -30,7 +30,7 @@ pub struct RatingCount {
 
 /// The completed bookings of these providers; those without any are left out.
 pub async fn completed_bookings(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
 ) -> QueryResult<Vec<CompletedBookings>> {
     bookings::table
@@ -38,13 +38,13 @@ pub async fn completed_bookings(
         .filter(bookings::state.eq("COMPLETED"))
         .group_by(bookings::provider_id)
         .select((bookings::provider_id, count_star()))
-        .load(conn)
+        .load(&mut conn)
         .await
 }
 
 /// The visible reviews of these providers by rating, the best first.
 pub async fn rating_counts(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
 ) -> QueryResult<Vec<RatingCount>> {
     reviews::table
@@ -53,6 +53,6 @@ pub async fn rating_counts(
         .group_by((reviews::provider_id, reviews::rating))
         .order(reviews::rating.desc())
         .select((reviews::provider_id, reviews::rating, count_star()))
-        .load(conn)
+        .load(&mut conn)
         .await
 }

@@ -1,5 +1,7 @@
 //! A provider's prices.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -132,6 +134,6 @@ pub async fn set_price(
     tx.commit().await?;
     Ok(PricedService {
         price: after,
-        service,
+        service: Arc::new(service),
     })
 }

@@ -6,7 +6,7 @@ use crate::{
     app::App,
     cursor::{PageArgs, Slice},
     db::{
-        Instant,
+        Instant, Reader,
         ids::{CategoryId, CityId, ServiceId},
     },
     error::{Error, Result},
@@ -144,8 +144,14 @@ pub async fn search(
             },
         },
     };
-    let mut conn = app.db.conn().await?;
-    let slice = model::search_page(&mut conn, &filter, &order, count).await?;
+    // What no index answers at once would hold up those who share a connection.
+    let conn = if count || filter.is_searching() {
+        Reader::Pooled(app.db.conn().await?)
+    } else {
+        app.db.reader().await?
+    };
+    let rows = model::search_page(&conn, &filter, &order, count);
+    let slice = conn.timed(rows).await?;
     Ok(Found { slice, order })
 }
 

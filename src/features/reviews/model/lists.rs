@@ -96,11 +96,11 @@ impl QueryFragment<Pg> for OfProviders<'_> {
 
 /// A page of visible reviews of each of these providers, in the query's direction.
 pub async fn of_providers(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
     query: &ReviewsQuery,
 ) -> QueryResult<Vec<Review>> {
-    OfProviders { providers, query }.load(conn).await
+    OfProviders { providers, query }.load(&mut conn).await
 }
 
 /// How many visible reviews a provider has, up to one more than is told.
@@ -147,7 +147,7 @@ impl QueryFragment<Pg> for CountsOfProviders<'_> {
 
 /// How many visible reviews of this rating, or of any, each of these providers has.
 pub async fn counts_of_providers(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
     rating: Option<i32>,
 ) -> QueryResult<Vec<ReviewCount>> {
@@ -156,6 +156,6 @@ pub async fn counts_of_providers(
         rating: rating.as_ref(),
         most: LARGEST_COUNT + 1,
     }
-    .load(conn)
+    .load(&mut conn)
     .await
 }

@@ -273,13 +273,12 @@ impl UserQueries {
         let sort: list::Sort = sort.into();
         let count = ctx.selects("totalCount");
         let slice = service::people(ctx.app(), filter, sort, &page, count).await?;
-        Connection::of(
+        Ok(Some(Connection::of(
             slice,
             sort.order(),
-            |row| sort.values(row),
-            |row| User(Arc::new(row)),
-        )
-        .map(Some)
+            move |row| sort.values(row),
+            User,
+        )))
     }
 
     /// One person; null when there is none with this id.

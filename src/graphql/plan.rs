@@ -1,0 +1,89 @@
+//! Read plans: how the hot lists are answered.
+//!
+//! A resolver that returns [`Planned`] hands over typed rows, and the plan does what execution would do below them, with
+//! far less work:
+//!
+//! 1. the selection is compiled once ([`compile`]) into a tree of what to write and which edges to follow;
+//! 2. each edge of a level is read for all of its rows at once, the edges side by side ([`level`]);
+//! 3. one pass over the rows writes JSON ([`json`]), which the HTTP layer copies into the answer as it is.
+//!
+//! A type takes part by [`Readable`], next to its resolvers. The plan must give what they give, byte for byte, and does
+//! so only while all goes well: a field that it doesn't know, a row that is missing, a statement that fails – and the
+//! resolvers answer instead, with their nulls, errors and paths. `tests/it/read_plans.rs` compares the two on random
+//! selections.
+
+mod compile;
+pub mod json;
+mod level;
+mod merge;
+
+use std::borrow::Cow;
+
+use async_graphql::{
+    ContextSelectionSet, OutputType, Positioned, ServerResult, Value, parser::types::Field,
+    registry::Registry,
+};
+
+use self::{compile::Plan, json::Json};
+pub use self::{
+    compile::{Read, Selected},
+    level::Shape,
+};
+use super::context::RequestContext;
+use crate::db::stats::plan_written;
+
+/// An object type that a plan can read and write.
+pub trait Readable: OutputType + Sized + Send + Sync + 'static {
+    /// How a selected field is read; nothing for one that only its resolver can answer.
+    fn read(field: &Selected<'_>) -> Option<Read<Self>>;
+}
+
+/// A value that is answered by a plan, or by its resolvers where no plan can.
+pub struct Planned<T>(pub T);
+
+#[async_trait::async_trait]
+impl<T: Readable> OutputType for Planned<T> {
+    fn type_name() -> Cow<'static, str> {
+        T::type_name()
+    }
+
+    fn qualified_type_name() -> String {
+        T::qualified_type_name()
+    }
+
+    fn introspection_type_name(&self) -> Cow<'static, str> {
+        self.0.introspection_type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        T::create_type_info(registry)
+    }
+
+    async fn resolve(
+        &self,
+        ctx: &ContextSelectionSet<'_>,
+        field: &Positioned<Field>,
+    ) -> ServerResult<Value> {
+        match written(&self.0, ctx).await {
+            Some(json) => Ok(Value::Binary(json.into())),
+            None => self.0.resolve(ctx, field).await,
+        }
+    }
+}
+
+/// The JSON of `value` as it is selected; nothing where the resolvers must answer.
+async fn written<T: Readable>(value: &T, ctx: &ContextSelectionSet<'_>) -> Option<Vec<u8>> {
+    let request = ctx.data_unchecked::<RequestContext>();
+    if !request.app.config.read_plans || !merge::is_alone(ctx) {
+        return None;
+    }
+    let plan = Plan::<T>::of(ctx)?;
+    let rows = std::slice::from_ref(value);
+    // A failed statement is the resolvers' to report: they know where in the answer it belongs.
+    let edges = plan.follow(request, rows).await.ok()?;
+    let mut json = Json::default();
+    plan.write(rows.first()?, 0, &edges, request, &mut json);
+    let json = json.finish()?;
+    plan_written();
+    Some(json)
+}

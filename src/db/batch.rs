@@ -46,7 +46,7 @@ pub trait Batch: Send + Sync {
 }
 
 /// What a batch answers: something for each key.
-pub type Found<K, V> = HashMap<K, Result<V>>;
+pub type Found<K, V> = HashMap<K, Result<V>, foldhash::fast::RandomState>;
 
 /// A row that may not be there.
 pub type MaybeRow<V> = Option<Arc<V>>;
@@ -59,8 +59,11 @@ pub type Rows<V> = Arc<Vec<V>>;
 macro_rules! batch_fn {
     ($name:ty: $key:ty => $value:ty) => {
         impl $crate::db::batch::BatchFn<$key, $crate::error::Result<$value>> for $name {
-            async fn load(&mut self, keys: &[$key]) -> $crate::db::batch::Found<$key, $value> {
-                self.load_all(keys).await
+            async fn load(
+                &mut self,
+                keys: &[$key],
+            ) -> ::std::collections::HashMap<$key, $crate::error::Result<$value>> {
+                self.load_all(keys).await.into_iter().collect()
             }
         }
 
@@ -97,7 +100,7 @@ macro_rules! row_loader {
                 }.await;
                 match outcome {
                     Ok(rows) => {
-                        let mut found: ::std::collections::HashMap<_, _> =
+                        let mut found: $crate::db::batch::Found<_, _> =
                             keys.iter().map(|key| (key.clone(), Ok(None))).collect();
                         for $r in rows {
                             found.insert($of, Ok(Some(::std::sync::Arc::new($r))));
@@ -130,7 +133,7 @@ macro_rules! rows_loader {
                 }.await;
                 match outcome {
                     Ok(rows) => {
-                        let mut lists: ::std::collections::HashMap<$key, Vec<$row>> =
+                        let mut lists: ::std::collections::HashMap<$key, Vec<$row>, ::foldhash::fast::RandomState> =
                             keys.iter().map(|key| (key.clone(), Vec::new())).collect();
                         for $r in rows {
                             lists.entry($of).or_default().push($r);

@@ -10,19 +10,13 @@ use diesel::{
     sql_types,
 };
 use serde::{Deserialize, Serialize};
-use type_safe_id::{DynamicType, TypeSafeId};
+use type_safe_id::{DynamicType, StaticType, TypeSafeId};
 use uuid::Uuid;
 
 /// The text is no id, or one of another type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id of this type")]
 pub struct BadId;
-
-/// Writes `prefix_` and the UUID in TypeID's base 32.
-fn encode(prefix: &str, uuid: Uuid) -> Result<String, BadId> {
-    let prefix = DynamicType::new(prefix).map_err(|_| BadId)?;
-    Ok(TypeSafeId::from_type_and_uuid(prefix, uuid).to_string())
-}
 
 /// Reads a TypeID of exactly this prefix in its one canonical spelling.
 fn decode(prefix: &str, text: &str) -> Result<Uuid, BadId> {
@@ -40,7 +34,8 @@ fn decode(prefix: &str, text: &str) -> Result<Uuid, BadId> {
 
 /// The typed id of a prefix and a UUID that were stored apart; nothing for what is no prefix.
 pub fn typed(prefix: &str, uuid: Uuid) -> Option<String> {
-    encode(prefix, uuid).ok()
+    let prefix = DynamicType::new(prefix).ok()?;
+    Some(TypeSafeId::from_type_and_uuid(prefix, uuid).to_string())
 }
 
 /// The prefix and the UUID of a typed id of any type.
@@ -73,7 +68,12 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&encode($prefix, self.0).map_err(|_| fmt::Error)?)
+                #[derive(Default)]
+                struct Prefix;
+                impl StaticType for Prefix {
+                    const TYPE: &'static str = $prefix;
+                }
+                fmt::Display::fmt(&TypeSafeId::<Prefix>::from_uuid(self.0), f)
             }
         }
 

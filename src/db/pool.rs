@@ -194,7 +194,7 @@ impl Db {
     /// Whether the database answers a statement, and the shared connections are open.
     pub async fn ping(&self) -> Result<()> {
         self.conn().await?.batch_execute("SELECT 1").await?;
-        if self.readers.are_open() {
+        if self.readers.are_open().await {
             Ok(())
         } else {
             Err(Error::unavailable("a shared connection is being opened"))

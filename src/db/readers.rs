@@ -7,13 +7,15 @@
 use std::{
     ops::Deref,
     sync::{
-        Arc, OnceLock, PoisonError, RwLock, Weak,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use diesel_async::AsyncPgConnection;
+use futures_util::future::join_all;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     pool::{Connection, connect_shared},
@@ -22,6 +24,8 @@ use super::{
 
 /// How long a supervisor waits before it tries again.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long one that is being opened is waited for before the database counts as away.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A connection to read with, which others read with at the same time: no transactions, no session state.
 pub enum Reader {
@@ -58,26 +62,12 @@ pub(super) struct Readers {
     url: String,
     count: usize,
     statement_timeout: Duration,
-    slots: OnceLock<Vec<Arc<Slot>>>,
+    slots: OnceLock<Vec<Slot>>,
     next: AtomicUsize,
 }
 
-/// The place of one connection.
-#[derive(Default)]
-struct Slot(RwLock<Option<Arc<AsyncPgConnection>>>);
-
-impl Slot {
-    fn get(&self) -> Option<Arc<AsyncPgConnection>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, conn: Option<Arc<AsyncPgConnection>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = conn;
-    }
-}
+/// The place of one connection, which its supervisor fills.
+type Slot = watch::Receiver<Option<Arc<AsyncPgConnection>>>;
 
 impl Readers {
     pub(super) fn new(url: &str, count: usize, statement_timeout: Duration) -> Self {
@@ -90,14 +80,14 @@ impl Readers {
         }
     }
 
-    fn slots(&self) -> &[Arc<Slot>] {
+    fn slots(&self) -> &[Slot] {
         self.slots.get_or_init(|| {
-            let slots: Vec<Arc<Slot>> = (0..self.count).map(|_| Arc::default()).collect();
-            for slot in &slots {
-                let slot = Arc::downgrade(slot);
-                tokio::spawn(supervise(slot, self.url.clone(), self.statement_timeout));
-            }
-            slots
+            let open = |_| {
+                let (sender, slot) = watch::channel(None);
+                tokio::spawn(supervise(sender, self.url.clone(), self.statement_timeout));
+                slot
+            };
+            (0..self.count).map(open).collect()
         })
     }
 
@@ -107,29 +97,40 @@ impl Readers {
         let turn = self.next.fetch_add(1, Relaxed);
         (0..slots.len()).find_map(|step| {
             let slot = slots.get(turn.wrapping_add(step) % slots.len())?;
-            slot.get()
+            slot.borrow().clone()
         })
     }
 
-    /// Whether all of them are open.
-    pub(super) fn are_open(&self) -> bool {
-        self.slots().iter().all(|slot| slot.get().is_some())
+    /// Whether all of them are open, or soon are.
+    pub(super) async fn are_open(&self) -> bool {
+        let all = self
+            .slots()
+            .iter()
+            .cloned()
+            .map(|mut slot| async move { slot.wait_for(Option::is_some).await.is_ok() });
+        let opened = timeout(PATIENCE, join_all(all)).await;
+        opened.is_ok_and(|opened| opened.into_iter().all(|open| open))
     }
 }
 
 /// Keeps one connection open until nobody has the slot any more.
-async fn supervise(slot: Weak<Slot>, url: String, statement_timeout: Duration) {
-    while slot.strong_count() > 0 {
+async fn supervise(
+    slot: watch::Sender<Option<Arc<AsyncPgConnection>>>,
+    url: String,
+    statement_timeout: Duration,
+) {
+    while !slot.is_closed() {
         match connect_shared(&url, statement_timeout).await {
             Ok((conn, ended)) => {
-                if let Some(slot) = slot.upgrade() {
-                    slot.set(Some(Arc::new(conn)));
+                slot.send_replace(Some(Arc::new(conn)));
+                tokio::select! {
+                    cause = ended => {
+                        let cause = cause.unwrap_or_default();
+                        tracing::warn!(%cause, "a shared connection to the database ended");
+                    }
+                    () = slot.closed() => return,
                 }
-                let cause = ended.await.unwrap_or_default();
-                if let Some(slot) = slot.upgrade() {
-                    slot.set(None);
-                    tracing::warn!(%cause, "a shared connection to the database ended");
-                }
+                slot.send_replace(None);
             }
             Err(error) => tracing::warn!(%error, "no shared connection to the database"),
         }

@@ -1,9 +1,17 @@
 //! Documents: parsed once and kept by hash, asked for by hash alone, or only from a manifest.
 //!
-//! Validation and cost run for each request, because they depend on its variables; parsing and the bounds on the
-//! document as a whole don't.
+//! Cost is measured for each request, because it depends on its variables; parsing and the bounds on the document as a
+//! whole don't, nor does validation but for one rule (see `execution`).
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    ops::Deref,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use async_graphql::parser::{parse_query, types::ExecutableDocument};
 use moka::sync::Cache;
@@ -21,12 +29,44 @@ const MESSAGE: usize = 300;
 /// The SHA-256 of a document's text.
 pub type Hash = [u8; 32];
 
+/// A parsed document, and whether validation has found nothing wrong with it.
+#[derive(Debug)]
+pub struct Document {
+    parsed: ExecutableDocument,
+    valid: AtomicBool,
+}
+
+impl Document {
+    fn new(parsed: ExecutableDocument) -> Self {
+        let valid = AtomicBool::new(false);
+        Self { parsed, valid }
+    }
+
+    /// Whether it was found valid, whatever its variables.
+    pub fn is_valid(&self) -> bool {
+        self.valid.load(Relaxed)
+    }
+
+    /// Remembers that it was found valid.
+    pub fn found_valid(&self) {
+        self.valid.store(true, Relaxed);
+    }
+}
+
+impl Deref for Document {
+    type Target = ExecutableDocument;
+
+    fn deref(&self) -> &ExecutableDocument {
+        &self.parsed
+    }
+}
+
 /// Parsed documents by the hash of their text.
 #[derive(Debug)]
 pub struct Documents {
-    parsed: Cache<Hash, Arc<ExecutableDocument>>,
+    parsed: Cache<Hash, Arc<Document>>,
     /// The only documents accepted, when there is a manifest.
-    manifest: Option<HashMap<Hash, Arc<ExecutableDocument>>>,
+    manifest: Option<HashMap<Hash, Arc<Document>>>,
     /// The longest text, in bytes.
     longest: usize,
 }
@@ -68,7 +108,7 @@ impl Documents {
     pub fn new(longest: usize, manifest: Option<&Path>, model: &CostModel) -> Result<Self> {
         let parsed = Cache::builder()
             .max_capacity(KEPT)
-            .weigher(|_: &Hash, document: &Arc<ExecutableDocument>| weight(document))
+            .weigher(|_: &Hash, document: &Arc<Document>| weight(document))
             .build();
         let mut documents = Self {
             parsed,
@@ -81,11 +121,7 @@ impl Documents {
         Ok(documents)
     }
 
-    fn load(
-        &self,
-        path: &Path,
-        model: &CostModel,
-    ) -> Result<HashMap<Hash, Arc<ExecutableDocument>>> {
+    fn load(&self, path: &Path, model: &CostModel) -> Result<HashMap<Hash, Arc<Document>>> {
         let place = path.display();
         let text = std::fs::read_to_string(path)
             .map_err(|error| Error::internal(format!("{place}: {error}")))?;
@@ -109,7 +145,7 @@ impl Documents {
             let document = self
                 .parse(&body, model)
                 .map_err(|error| Error::internal(format!("{place}: {id}: {error:?}")))?;
-            listed.insert(hash, Arc::new(document));
+            listed.insert(hash, Arc::new(Document::new(document)));
         }
         Ok(listed)
     }
@@ -123,7 +159,7 @@ impl Documents {
         text: Option<&str>,
         hash_given: Option<Hash>,
         model: &CostModel,
-    ) -> Result<Arc<ExecutableDocument>, DocumentError> {
+    ) -> Result<Arc<Document>, DocumentError> {
         let hash = match (text, hash_given) {
             (Some(text), given) => {
                 // Hashing costs less than a refusal saves, but only up to a length.
@@ -152,7 +188,7 @@ impl Documents {
         let Some(text) = text else {
             return Err(DocumentError::NotFound);
         };
-        let document = Arc::new(self.parse(text, model)?);
+        let document = Arc::new(Document::new(self.parse(text, model)?));
         self.parsed.insert(hash, document.clone());
         Ok(document)
     }

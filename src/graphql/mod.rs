@@ -5,6 +5,7 @@ pub mod connection;
 pub mod context;
 pub mod documents;
 pub mod errors;
+pub mod execution;
 pub mod guard;
 pub mod limits;
 pub mod loaders;
@@ -14,7 +15,7 @@ pub mod plan;
 pub mod scalars;
 pub mod user_error;
 
-use async_graphql::{EmptySubscription, MergedObject, Schema as AsyncSchema};
+use async_graphql::MergedObject;
 
 use crate::{
     config::Config,
@@ -27,7 +28,6 @@ use crate::{
         users::graphql::staff as users,
     },
 };
-use guard::Guarded;
 
 /// What can be asked.
 #[derive(MergedObject, Default)]
@@ -66,24 +66,7 @@ pub struct Mutation(
     users::UserMutations,
 );
 
-/// The executable schema.
-pub type Schema = AsyncSchema<Guarded<Query>, Guarded<Mutation>, EmptySubscription>;
-
-/// Builds the schema; limits on size and cost are checked before it (see `limits`), so its own are off.
-pub fn build_schema(config: &Config) -> Schema {
-    let mut builder = Schema::build(
-        Guarded(Query::default()),
-        Guarded(Mutation::default()),
-        EmptySubscription,
-    )
-    .limit_recursive_depth(64);
-    if config.is_production() {
-        builder = builder.disable_suggestions();
-    }
-    builder.finish()
-}
-
 /// The schema as text, for `schema.graphql`.
 pub fn sdl() -> String {
-    build_schema(&Config::development()).sdl()
+    execution::Executor::new(&Config::development()).sdl()
 }

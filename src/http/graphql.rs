@@ -9,10 +9,7 @@ mod input;
 
 use std::sync::Arc;
 
-use async_graphql::{
-    Variables,
-    parser::types::{ExecutableDocument, OperationType},
-};
+use async_graphql::{Variables, parser::types::OperationType};
 use axum::{
     extract::{Extension, Request, State},
     response::Response,
@@ -36,7 +33,7 @@ use super::{
 use crate::{
     auth::{self, Refusal, viewer::Viewer},
     graphql::{
-        documents::DocumentError,
+        documents::{Document, DocumentError},
         errors::TopLevelCode,
         limits::{Cost, LimitError, LimitKind, Measured, measure, root_arguments, select},
     },
@@ -44,7 +41,7 @@ use crate::{
 
 /// An operation that may be executed.
 struct Prepared {
-    document: Arc<ExecutableDocument>,
+    document: Arc<Document>,
     operation_name: Option<String>,
     variables: Variables,
     measured: Measured,

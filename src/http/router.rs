@@ -26,7 +26,7 @@ use crate::{
     app::App,
     config::{Config, CorsOrigins},
     error::{Error, Result},
-    graphql::{Schema, build_schema, documents::Documents, limits::CostModel},
+    graphql::{documents::Documents, execution::Executor, limits::CostModel},
 };
 
 /// How long a browser may remember what is allowed.
@@ -36,7 +36,7 @@ const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Http {
     /// The application.
     pub app: App,
-    pub(super) schema: Schema,
+    pub(super) executor: Executor,
     pub(super) model: CostModel,
     pub(super) documents: Documents,
     pub(super) limits: RateLimits,
@@ -49,14 +49,14 @@ impl Http {
     /// # Errors
     /// When the manifest of persisted operations can't be used.
     pub fn new(app: App) -> Result<Arc<Self>> {
-        let schema = build_schema(&app.config);
-        let model = CostModel::from_sdl(&schema.sdl()).map_err(Error::internal)?;
+        let executor = Executor::new(&app.config);
+        let model = CostModel::from_sdl(&executor.sdl()).map_err(Error::internal)?;
         let manifest = app.config.persisted_operations.as_deref();
         let documents = Documents::new(app.config.limits.query_bytes, manifest, &model)?;
         let limits = RateLimits::new(&app.config);
         Ok(Arc::new(Self {
             app,
-            schema,
+            executor,
             model,
             documents,
             limits,

@@ -75,7 +75,7 @@ impl ReviewsOfProvider {
         for key in keys {
             pages.entry((&key.query, key.count)).or_default().push(key);
         }
-        let mut found = HashMap::with_capacity(keys.len());
+        let mut found = Found::default();
         for ((query, count), keys) in pages {
             let outcome = load_page(&self.0, query, count, &keys).await;
             for key in keys {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
 use futures_util::future::{BoxFuture, try_join_all};
 
 use super::{
@@ -171,7 +172,7 @@ where
     ) -> BoxFuture<'a, Result<Families<C>>> {
         Box::pin(async move {
             let keys: Vec<Option<B::Key>> = parents.iter().map(&self.key).collect();
-            let mut seen = HashSet::with_capacity(keys.len());
+            let mut seen = HashSet::with_capacity_and_hasher(keys.len(), RandomState::default());
             let asked: Vec<B::Key> = keys
                 .iter()
                 .flatten()

@@ -2,7 +2,10 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use async_graphql::{Request, Response, Value, parser::types::OperationType};
+use async_graphql::{
+    Request, Response, Value,
+    parser::types::{ExecutableDocument, OperationType},
+};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +22,7 @@ use crate::{
     graphql::{
         context::RequestContext,
         errors::{TopLevelCode, mask},
+        execution::is_refused,
     },
     http::{request::RequestInfo, router::Http},
 };
@@ -46,7 +50,7 @@ pub(super) async fn execute(
 
     let mut request = Request::new("").variables(variables);
     request.operation_name = operation_name;
-    request.set_parsed_query(Arc::unwrap_or_clone(document));
+    request.set_parsed_query(ExecutableDocument::clone(&document));
     let may_introspect = match http.app.config.introspection {
         Introspection::Everyone => true,
         Introspection::Staff => viewer.may("schema:read"),
@@ -56,8 +60,9 @@ pub(super) async fn execute(
         request = request.disable_introspection();
     }
     let request = request.data(RequestContext::new(http.app.clone(), viewer.clone()));
-    let schema = http.schema.clone();
-    let work = AssertUnwindSafe(async move { schema.execute(request).await }).catch_unwind();
+    let executor = http.executor.clone();
+    let work = async move { executor.execute(&document, request).await };
+    let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = if mutates {
         // A client that hangs up, or a request that takes too long, must not stop a mutation half way.
         let work = SQL_STATS.scope(info.stats.clone(), work).in_current_span();
@@ -78,7 +83,7 @@ pub(super) async fn execute(
     }
 }
 
-fn only_name(document: &async_graphql::parser::types::ExecutableDocument) -> Option<String> {
+fn only_name(document: &ExecutableDocument) -> Option<String> {
     let mut operations = document.operations.iter();
     let (name, _) = operations.next()?;
     name.map(ToString::to_string)
@@ -86,10 +91,7 @@ fn only_name(document: &async_graphql::parser::types::ExecutableDocument) -> Opt
 
 /// What of a response is shown, and with which status (api.md, "Errors").
 fn shown(response: Response, info: &RequestInfo, mutates: bool) -> Box<Answer> {
-    // Execution gives every error a path; only what comes before it has none, and no data either.
-    let before_execution = response.data == Value::Null
-        && !response.errors.is_empty()
-        && response.errors.iter().all(|error| error.path.is_empty());
+    let before_execution = is_refused(&response);
     let faults: Vec<Fault> = response
         .errors
         .into_iter()

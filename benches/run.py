@@ -1,14 +1,65 @@
 #!/usr/bin/env python3
-"""The benchmark's entry: `run.py --help`."""
+"""The benchmark's entry: `run.py --help`, and benches/README.md for the rest."""
+
 import argparse
+import os
+import subprocess
 import sys
-sys.path.insert(0, __file__.rsplit("/", 1)[0])
-from harness import cluster, dataset, settings
-p = argparse.ArgumentParser()
-p.add_argument("command")
-p.add_argument("--rows", type=int, nargs="*", default=[10000, 100000])
-a = p.parse_args()
-c = cluster.Cluster()
-c.start()
-for rows in a.rows:
-    dataset.ensure(c, rows)
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from harness import settings  # noqa: E402  (found by the line before)
+
+
+def in_venv() -> None:
+    """Goes on in the virtual environment of the cache, made where it is missing, with what requirements.txt locks."""
+    folder = settings.CACHE / "venv"
+    python = folder / "bin" / "python"
+    wanted = (settings.BENCHES / "harness" / "requirements.txt").read_text()
+    mark = folder / "installed.txt"
+    if Path(sys.prefix).resolve() == folder.resolve():
+        return
+    if not mark.exists() or mark.read_text() != wanted:
+        settings.log("installing what the report needs")
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
+                        "-r", settings.BENCHES / "harness" / "requirements.txt"], check=True)
+        mark.write_text(wanted)
+    os.execv(python, [str(python), *sys.argv])
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Companion side by side with others.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, about in (("short", "the main operations on 10^5 rows, under 10 minutes"),
+                        ("full", "every operation, data set and contestant")):
+        one = commands.add_parser(name, help=about)
+        one.add_argument("--only", help="contestants by comma; all without")
+        one.add_argument("--rounds", type=int, help="interleaved rounds")
+        one.add_argument("--seconds", type=int, help="seconds a run, at least 4 for CPU figures")
+        one.add_argument("--operations", help="operations by comma; all without")
+        one.add_argument("--no-install", action="store_true", help="take contestants as they are installed")
+    load = commands.add_parser("load", help="10 minutes at 80 %% of the peak, then 3 times the peak")
+    load.add_argument("--minutes", type=float, default=10)
+    load.add_argument("--overload-seconds", type=int, default=60)
+    growth = commands.add_parser("growth", help="plans of every list on one data set")
+    growth.add_argument("--rows", type=int, default=1_000_000)
+    database = commands.add_parser("db", help="make data sets and leave PostgreSQL running")
+    database.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000])
+    commands.add_parser("stop", help="stop the PostgreSQL that `db` left running")
+    commands.add_parser("report", help="write REPORT.md and the charts from report.json again")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    if options.command not in ("db", "stop"):
+        in_venv()
+    from harness import session
+
+    session.run(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,8 @@ SET maintenance_work_mem = '512MB';
 SET work_mem = '64MB';
 BEGIN;
 
+-- Rows lie in the order of their times, as a server would have written them.
+
 -- A row of the past for each number, 25 s apart: a million of them are 290 days.
 CREATE FUNCTION pg_temp.at(n bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
     SELECT timestamptz '2025-01-01 00:00:00Z' + n * interval '25 seconds'
@@ -83,7 +85,7 @@ SELECT pg_temp.id('user', u),
        CASE WHEN u % 3 = 0 THEN 'person_' || u END,
        pg_temp.pick(u, ARRAY['EN','EN','EN','RU','ZH']), city.id, 5000000000 + u,
        CASE WHEN u % 2 = 0 THEN 'tg_person_' || u END, 'ACTIVE', 1, pg_temp.at(u), pg_temp.at(u)
-FROM generate_series(1, :n + :n / 2) u JOIN city ON city.no = u % 100;
+FROM generate_series(1, :n + :n / 2) u JOIN city ON city.no = u % 100 ORDER BY u;
 
 INSERT INTO user_roles (user_id, role_id, granted_at)
 SELECT pg_temp.id('user', u), r.id, pg_temp.at(u)
@@ -98,6 +100,14 @@ INSERT INTO sessions (id, user_id, device_name, ip_address, created_at, last_use
 SELECT pg_temp.id('session', c), pg_temp.id('user', :n + c), 'Mini App', '127.0.0.1', pg_temp.at(:n + c), pg_temp.at(:n + c),
        '2099-01-01Z'
 FROM generate_series(1, least(2200, :n / 2)) c;
+
+-- One administrator, for the staff's lists.
+INSERT INTO users (id, display_name, username, language, status, version, created_at, updated_at)
+VALUES (pg_temp.id('user', 0), 'Noor Haddad', 'bench_admin', 'EN', 'ACTIVE', 1, pg_temp.at(0), pg_temp.at(0));
+INSERT INTO user_roles (user_id, role_id, granted_at)
+SELECT pg_temp.id('user', 0), id, pg_temp.at(0) FROM roles WHERE name IN ('USER', 'ADMIN');
+INSERT INTO sessions (id, user_id, device_name, ip_address, created_at, last_used_at, expires_at)
+VALUES (pg_temp.id('session', 0), pg_temp.id('user', 0), 'Staff', '127.0.0.1', pg_temp.at(0), pg_temp.at(0), '2099-01-01Z');
 
 -- Each booking's facts by its number b. Every third provider (3 r) has the reviews r, r + R and r + 2 R, of three ages by
 -- three authors; the clients 1 to 100 have 30 bookings more each, some of them not kept.
@@ -119,6 +129,7 @@ FROM (
     UNION ALL
     SELECT :n + x, 1 + pg_temp.h(x, 5) % :n, 1 + x % 100, x % 3, false FROM generate_series(1, 3000::bigint) x
 ) numbered;
+ANALYZE booking;
 
 INSERT INTO providers (id, user_id, status, display_name, headline, bio, city_id, time_zone, cancellation_policy, applied_at,
                        reviewed_at, reviewed_by, rating_sum, rating_count, lowest_price_minor, lowest_price_currency, version,
@@ -146,14 +157,16 @@ FROM generate_series(1, :n::bigint) p
 JOIN users ON users.id = pg_temp.id('user', p)
 JOIN city ON city.no = p % 100
 CROSS JOIN LATERAL (SELECT min(2000 + (p * 13 + k * 7) % 40 * 250) AS minor FROM generate_series(0, 2) k) least_price
-LEFT JOIN (SELECT p AS of, sum(rating) AS total, count(*) AS number FROM booking WHERE rated GROUP BY p) r ON r.of = p;
+LEFT JOIN (SELECT p AS of, sum(rating) AS total, count(*) AS number FROM booking WHERE rated GROUP BY p) r ON r.of = p
+ORDER BY p;
 
 INSERT INTO provider_services (id, provider_id, service_id, price_minor, currency, duration_minutes, active, version,
                                created_at, updated_at)
 SELECT pg_temp.id('price', p * 3 + k), pg_temp.id('provider', p), pg_temp.id('service', (p * 3 + k * 7) % 20),
        2000 + (p * 13 + k * 7) % 40 * 250, city.currency, (ARRAY[60, 90, 120])[1 + (p + k) % 3], true, 1,
        pg_temp.at(p) + interval '2 days', pg_temp.at(p) + interval '2 days'
-FROM generate_series(1, :n::bigint) p CROSS JOIN generate_series(0, 2) k JOIN city ON city.no = p % 100;
+FROM generate_series(1, :n::bigint) p CROSS JOIN generate_series(0, 2) k JOIN city ON city.no = p % 100
+ORDER BY p, k;
 
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency,
                       duration_minutes, cancellation_policy, boundary_version, buffer_before_minutes, buffer_after_minutes,
@@ -171,7 +184,7 @@ SELECT pg_temp.id('booking', b), pg_temp.id('user', u), pg_temp.id('provider', p
        CASE state WHEN 'COMPLETED' THEN starts_at + make_interval(mins => minutes) END, made_at,
        CASE WHEN state IN ('COMPLETED', 'NO_SHOW') THEN starts_at + make_interval(mins => minutes)
             ELSE made_at + interval '24 hours' END
-FROM booking JOIN city ON city.no = p % 100;
+FROM booking JOIN city ON city.no = p % 100 ORDER BY b;
 
 INSERT INTO booking_events (id, booking_id, action, from_state, to_state, actor_side, actor_id, created_at)
 SELECT pg_temp.id('event', b * 2), pg_temp.id('booking', b), 'CREATE', NULL, 'REQUESTED', 'CLIENT', pg_temp.id('user', u), made_at
@@ -185,11 +198,12 @@ INSERT INTO orders (id, booking_id, client_id, state, currency, total_minor, cap
                     created_at, updated_at)
 SELECT pg_temp.id('order', b), pg_temp.id('booking', b), pg_temp.id('user', u), 'PAID', city.currency, price_minor, price_minor, 0,
        made_at + interval '2 hours', 2, made_at + interval '1 hour', made_at + interval '2 hours'
-FROM booking JOIN city ON city.no = p % 100 WHERE state = 'COMPLETED';
+FROM booking JOIN city ON city.no = p % 100 WHERE state = 'COMPLETED' ORDER BY b;
 
 INSERT INTO order_lines (id, order_id, position, title, amount_minor)
 SELECT pg_temp.id('line', b), pg_temp.id('order', b), 0, s.title, price_minor
-FROM booking JOIN services s ON s.id = pg_temp.id('service', service_no) WHERE state = 'COMPLETED';
+FROM booking JOIN services s ON s.id = pg_temp.id('service', service_no) WHERE state = 'COMPLETED'
+ORDER BY b;
 
 INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, reply, replied_at, version, created_at,
                      updated_at)
@@ -200,7 +214,7 @@ SELECT pg_temp.id('review', b), pg_temp.id('booking', b), pg_temp.id('provider',
            'The way there was easy to find.','Next time we will take the whole day for it.','Made a hard week easier.']),
        true, CASE WHEN b % 4 = 0 THEN 'Thank you, see you again!' END,
        CASE WHEN b % 4 = 0 THEN starts_at + interval '30 hours' END, 1, starts_at + interval '7 hours', starts_at + interval '7 hours'
-FROM booking WHERE rated;
+FROM booking WHERE rated ORDER BY b;
 
 INSERT INTO audit_events (id, actor_kind, actor_id, action, outcome, target_kind, target_id, after, ip_address, request_id, created_at)
 SELECT pg_temp.id('audit', b), 'USER', pg_temp.id('user', u), 'booking.create', 'DONE', 'bkg', pg_temp.id('booking', b),

@@ -26,6 +26,7 @@ CONFIGURATION = {
     "log_rotation_age": "0",
     "log_rotation_size": "0",
     "log_checkpoints": "off",
+    "log_timezone": "'UTC'",
 }
 
 

@@ -52,6 +52,8 @@ def companion() -> Contestant:
             "TELEGRAM_BOT_TOKEN": settings.BOT_TOKEN,
             "TELEGRAM_MAX_AGE": "86400",
             "STRIPE_SECRET_KEY": "sk_test_benchmark_only",
+            # Nothing is asked of Stripe while benchmarks run, and nothing may be.
+            "STRIPE_API_BASE": "http://127.0.0.1:9",
             "STRIPE_WEBHOOK_SECRET": settings.WEBHOOK_SECRET,
             "DATA_DIR": str(settings.CACHE / "companion"),
             "LOG_FORMAT": "json",

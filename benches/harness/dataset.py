@@ -76,7 +76,9 @@ class Known:
                 'providers', (SELECT json_agg(id ORDER BY id) FROM (
                     SELECT id FROM providers WHERE status = 'APPROVED' ORDER BY md5(id::text) LIMIT 2000) p),
                 'sessions', (SELECT json_agg(json_build_array(id, user_id) ORDER BY id) FROM sessions
-                    WHERE expires_at = '2099-01-01Z'),
+                    WHERE expires_at = '2099-01-01Z' AND device_name = 'Mini App'),
+                'staff', (SELECT json_build_array(id, user_id) FROM sessions
+                    WHERE expires_at = '2099-01-01Z' AND device_name = 'Staff'),
                 'providers_number', (SELECT count(*) FROM providers))""",
             database,
         )
@@ -84,4 +86,5 @@ class Known:
         self.providers: list[str] = rows["providers"]
         # Session and person; the first 100 have 30 bookings and more.
         self.sessions: list[tuple[str, str]] = [tuple(pair) for pair in rows["sessions"]]
+        self.staff: tuple[str, str] = tuple(rows["staff"])
         self.size: int = rows["providers_number"]

@@ -1,0 +1,275 @@
+"""report.json, and from it REPORT.md and the charts."""
+
+import json
+
+from . import charts, settings
+
+JSON = settings.BENCHES / "report.json"
+MARKDOWN = settings.BENCHES / "REPORT.md"
+TITLES = {
+    "nested": "Nested list: 20 providers with user, priced services, 3 newest reviews with author",
+    "flat": "Flat list of 20 providers",
+    "provider": "One provider by id",
+    "ping": "`ping`: `{ __typename }`",
+    "mine": "My bookings → provider → services (signed in)",
+    "booking_create": "`bookingCreate`, uncontended",
+    "booking_contended": "`bookingCreate`, 50 people for one time",
+    "telegram_sign_in": "Telegram sign-in",
+    "webhook": "Payment webhook (every tenth event twice)",
+    "mixed": "Mixed: 85 % read, 15 % write",
+}
+# performance.md's figures: what, target, how it is worked out, and whether more or less is wanted.
+TARGETS = [
+    ("nested list, pinned, ÷ pgbench", 1.10, "more", ("nested", "pinned/32", "rps", "pgbench")),
+    ("nested list, unpinned, ÷ pgbench", 0.75, "more", ("nested", "unpinned/32", "rps", "pgbench")),
+    ("server CPU ÷ hand-written server", 1.15, "less", ("nested", "pinned/32", "server_cpu_ms", "handwritten")),
+    ("÷ Mercurius", 3.0, "more", ("nested", "pinned/32", "rps", "mercurius")),
+    ("÷ PostGraphile", 3.0, "more", ("nested", "pinned/32", "rps", "postgraphile")),
+    ("÷ Apollo + knex", 5.5, "more", ("nested", "pinned/32", "rps", "apollo-knex")),
+    ("÷ Apollo + Prisma", 8.0, "more", ("nested", "pinned/32", "rps", "apollo-prisma")),
+    ("÷ Strawberry + FastAPI", 50.0, "more", ("nested", "pinned/32", "rps", "strawberry")),
+    ("÷ stock async-graphql with its DataLoader", 1.6, "more", ("nested", "pinned/32", "rps", "stock")),
+    ("p50 at one connection ÷ hand-written", 1.15, "less", ("nested", "pinned/1", "p50_ms", "handwritten")),
+    ("`ping` ÷ bare axum", 0.9, "more", ("ping", "pinned/32", "rps", "bare")),
+]
+
+
+def load() -> dict | None:
+    """The last report, if there is one."""
+    return json.loads(JSON.read_text()) if JSON.exists() else None
+
+
+def save(found: dict) -> None:
+    JSON.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=False) + "\n")
+
+
+def write(found: dict) -> None:
+    """The report for people, and the charts."""
+    drawn = charts.draw(found)
+    parts = [head(found), targets(found), operations(found, drawn), writes(found), growth(found, drawn), plans(found), sustained(found), setup(found)]
+    MARKDOWN.write_text("\n\n".join(part for part in parts if part) + "\n")
+    settings.log(f"wrote {MARKDOWN}")
+
+
+def value(found: dict, operation: str, name: str, mode: str, key: str) -> float | None:
+    return found["operations"].get(operation, {}).get(name, {}).get(mode, {}).get(key, {}).get("median")
+
+
+def ratio(found: dict, operation: str, mode: str, key: str, other: str) -> float | None:
+    ours, theirs = value(found, operation, "companion", mode, key), value(found, operation, other, mode, key)
+    return ours / theirs if ours is not None and theirs else None
+
+
+def head(found: dict) -> str:
+    machine = found["machine"]
+    kind = {"short": "`make bench` (few rounds)", "full": "`make bench-full`"}.get(found["kind"], found["kind"])
+    return (f"# Side by side\n\n"
+            f"Written by {kind} on {found['made'][:10]}; [README.md](README.md) says how, and every figure is in "
+            f"[report.json](report.json). Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+            f"{machine['system']}. Figures are medians of interleaved rounds, with their range in brackets; compare ratios, "
+            f"not machines.\n\n"
+            f"Every contestant's replies were equal to golden bodies that PostgreSQL made by SQL of their own, ids, numbers "
+            f"and times compared by value.")
+
+
+def targets(found: dict) -> str:
+    rows = []
+    for what, target, wanted, (operation, mode, key, other) in TARGETS:
+        got = ratio(found, operation, mode, key, other)
+        sign = "≥" if wanted == "more" else "≤"
+        met = "not measured" if got is None else "yes" if (got >= target if wanted == "more" else got <= target) else "**no**"
+        rows.append([what, f"{sign} {target:g}", "–" if got is None else f"{got:.2f}", met])
+    ours = found["operations"].get("nested", {}).get("companion", {})
+    if "statements" in ours:
+        met = "yes" if ours["statements"] <= 5 and ours["waves"] <= 3 else "**no**"
+        rows.append(["SQL of the nested list", "≤ 5 statements in ≤ 3 waves", f"{ours['statements']:g} in {ours['waves']:g}", met])
+    lost = lost_by_growth(found)
+    if lost is not None:
+        rows.append(["requests lost from 10⁴ to 10⁶ rows, nested list", "≤ 20 %", f"{lost:.0%}", "yes" if lost <= 0.2 else "**no**"])
+    load_found = found.get("load", {}).get("steady")
+    if load_found:
+        peak = load_found["memory_peak"] / 2**20
+        rows.append(["memory in the mixed load", "≤ 64 MiB, flat", f"{peak:.0f} MiB", "yes" if peak <= 64 else "**no**"])
+    return "## Figures to reach\n\n" + table(["measure", "target", "measured", "reached"], rows)
+
+
+def lost_by_growth(found: dict) -> float | None:
+    sizes = found.get("growth", {})
+    rps = [sizes.get(str(rows), {}).get("nested", {}).get("companion", {}).get("pinned/32", {}).get("rps", {}).get("median")
+           for rows in (10_000, 1_000_000)]
+    return None if None in rps else 1 - rps[1] / rps[0]
+
+
+def operations(found: dict, drawn: dict[str, str]) -> str:
+    parts = ["## Reads"]
+    for operation in ("nested", "flat", "provider", "mine", "ping"):
+        by_name = found["operations"].get(operation)
+        if not by_name:
+            continue
+        parts.append(f"### {TITLES[operation]}")
+        if operation in drawn:
+            parts.append(f"![{operation}]({drawn[operation]})")
+        modes = sorted({mode for row in by_name.values() for mode in row if "/" in mode}, key=mode_order)
+        for mode in modes:
+            parts.append(f"{mode_title(mode)}\n\n" + comparison(found, operation, mode))
+        wrong = [f"- {title(found, name)}: {row['wrong']}" for name, row in by_name.items() if "wrong" in row]
+        if wrong:
+            parts.append("Left out, because the reply was another one:\n\n" + "\n".join(wrong))
+        if operation == "nested" and "cpu" in drawn:
+            parts.append(f"![CPU a request]({drawn['cpu']})")
+    if found["skipped"]:
+        parts.append("### Not here\n\n" + "\n".join(f"- {title(found, name)}: {why}" for name, why in found["skipped"].items()))
+    return "\n\n".join(parts)
+
+
+def mode_order(mode: str) -> tuple:
+    pinned, connections = mode.split("/")
+    return pinned != "pinned", -int(connections)
+
+
+def mode_title(mode: str) -> str:
+    pinned, connections = mode.split("/")
+    where = "pinned: the server on one core, PostgreSQL and the load on the other" if pinned == "pinned" else "unpinned"
+    return f"{connections} connection{'s' if connections != '1' else ''}, {where}:"
+
+
+def comparison(found: dict, operation: str, mode: str) -> str:
+    by_name = found["operations"][operation]
+    ours = value(found, operation, "companion", mode, "rps")
+    rows = []
+    for name, row in sorted(by_name.items(), key=lambda item: -(item[1].get(mode, {}).get("rps", {}).get("median", 0))):
+        figures = row.get(mode)
+        if not figures:
+            continue
+        label = title(found, name)
+        if name == "pgbench":
+            label = f"pgbench, the same statements, {figures['connections']} connection{'s' if figures['connections'] > 1 else ''}"
+            row = by_name.get("companion", {})
+        rps = figures["rps"]["median"]
+        rows.append([
+            label, spread(figures["rps"], 0), f"{ours / rps:.2f}" if ours and rps else "–",
+            spread(figures.get("p50_ms"), 2), spread(figures.get("p99_ms"), 1), short(figures.get("server_cpu_ms"), 3),
+            short(figures.get("postgres_cpu_ms"), 3), f"{row.get('statements', 0):g} / {row.get('waves', 0):g}",
+            "–" if "memory" not in figures else f"{figures['memory']['median'] / 2**20:.0f}", notes(figures),
+        ])
+    return table(["", "req/s", "Companion ÷ it", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", "MiB", ""], rows)
+
+
+def notes(figures: dict) -> str:
+    found = []
+    if figures.get("errors"):
+        found.append(f"{figures['errors']} errors")
+    if figures.get("suspect"):
+        found.append(figures["suspect"])
+    return "; ".join(found)
+
+
+def writes(found: dict) -> str:
+    if not found.get("writes"):
+        return ""
+    rows = []
+    for operation, row in found["writes"].items():
+        for mode in sorted((mode for mode in row if "/" in mode), key=mode_order):
+            figures = row[mode]
+            rows.append([
+                TITLES[operation], mode.replace("/", ", "), spread(figures["rps"], 0), spread(figures.get("p50_ms"), 2),
+                spread(figures.get("p99_ms"), 1), short(figures.get("server_cpu_ms"), 3), short(figures.get("postgres_cpu_ms"), 3),
+                f"{row['statements']:g} / {row['waves']:g}" if "statements" in row else "–", notes(figures)])
+    return ("## Writes\n\nCompanion alone, on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
+            "was counted in the tables afterwards. BEGIN and COMMIT count as statements here.\n\n"
+            + table(["operation", "placed, connections", "req/s", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", ""], rows))
+
+
+def growth(found: dict, drawn: dict[str, str]) -> str:
+    sizes = found.get("growth")
+    if not sizes:
+        return ""
+    names = sorted({name for by_operation in sizes.values() for row in by_operation.values() for name in row})
+    rows = []
+    for operation in ("nested", "flat", "provider", "mine"):
+        for name in ["companion", *[one for one in names if one != "companion"]]:
+            cells = [sizes[size].get(operation, {}).get(name, {}).get("pinned/32", {}).get("rps") for size in sizes]
+            if any(cells):
+                ends = [cell["median"] for cell in (cells[0], cells[-1]) if cell]
+                lost = f"{1 - ends[1] / ends[0]:.0%}" if len(ends) == 2 else "–"
+                rows.append([operation, title(found, name), *[spread(cell, 0) for cell in cells], lost])
+    picture = f"\n\n![growth]({drawn['growth']})" if "growth" in drawn else ""
+    return ("## Growth\n\nRequests a second, pinned, 32 connections, by the number of providers, bookings and reviews each."
+            + picture + "\n\n" + table(["operation", "", *[f"{int(size):,}".replace(",", " ") for size in sizes], "lost"], rows))
+
+
+def plans(found: dict) -> str:
+    kept = found.get("plans")
+    if not kept:
+        return ""
+    rows = [[one["name"], str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
+    broken = kept["broken"]
+    verdict = "No plan reads a growing table from end to end, and rows read stay within the page." if not broken \
+        else f"**{len(broken)} break the rule:** {', '.join(broken)}."
+    return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
+            + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
+              "Combined filters and searches start at their most selective index and are listed with what they read.\n\n"
+            + table(["list", "statements", "most rows a node reads", "ms in all", "bound", ""], rows))
+
+
+def sustained(found: dict) -> str:
+    kept = found.get("load")
+    if not kept:
+        return ""
+    parts = ["## Load"]
+    steady, over = kept.get("steady"), kept.get("overload")
+    if steady:
+        parts.append(
+            f"**{steady['seconds'] / 60:.0f} minutes of the mix at {steady['share']:.0%} of the peak** "
+            f"(peak {kept['peak_rps']:.0f} req/s): {steady['rps']:.0f} req/s, p50 {steady['p50_ms']:.1f} ms, p99 {steady['p99_ms']:.1f} ms, "
+            f"{steady['errors']} errors, {steady['failed_answers']} failed answers in the log, most memory {steady['memory_peak'] / 2**20:.0f} MiB, "
+            f"at most {steady['connections']} connections to PostgreSQL.")
+        parts.append(table(["minute", "MiB resident", "connections", "p99 of a prober, ms"],
+                           [[f"{one['at'] / 60:.1f}", f"{one['memory'] / 2**20:.1f}", str(one["connections"]), f"{one['p99_ms']:.1f}"]
+                            for one in steady["samples"]]))
+    if over:
+        codes = ", ".join(f"{number} × {code}" for code, number in over["statuses"].items())
+        parts.append(
+            f"**{over['seconds']} s at {over['times']:g} times the peak** ({over['connections']} connections, {over['offered_rps']:.0f} req/s offered): "
+            f"{codes}. Coded answers among the refused that were looked at: {over['coded']} of {over['refused_seen']}; "
+            f"without Retry-After: {over['without_retry']}. p99 of the accepted {over['accepted_p99_ms']:.1f} ms, "
+            f"{over['accepted_p99_ms'] / over['normal_p99_ms']:.1f} times the {over['normal_p99_ms']:.1f} ms of the steady run's prober "
+            f"(wanted: at most 3). {over['accepted_rps']:.0f} requests a second were accepted. Afterwards p99 was "
+            f"{over['after_p99_ms']:.1f} ms within {over['recovery_seconds']:.1f} s.")
+    return "\n\n".join(parts)
+
+
+def setup(found: dict) -> str:
+    from .cluster import CONFIGURATION
+
+    kept = found["setup"]
+    versions = ", ".join(f"{name} {text}" for name, text in kept["versions"].items())
+    environment = "\n".join(f"{name}={text}" for name, text in kept["companion"].items() if name != "DATA_DIR")
+    postgres = "\n".join(f"{name} = {text}" for name, text in CONFIGURATION.items())
+    return (f"## Set-up\n\nVersions: PostgreSQL {kept['postgresql']}, {versions}. Load: `wrk` with one thread, bodies built before the run, "
+            "random variables for each request. PostgreSQL's settings besides its defaults:\n\n"
+            f"```ini\n{postgres}\n```\n\nCompanion ran with these settings; the limits are raised, not switched off, and one log line a "
+            f"request went to a file:\n\n```ini\n{environment}\n```\n\n"
+            "The peers are set up as [peers/README.md](peers/README.md) says, with 8 connections each and the same indexes.")
+
+
+def title(found: dict, name: str) -> str:
+    return found["setup"]["titles"].get(name, name)
+
+
+def spread(figure: dict | None, digits: int) -> str:
+    if not figure:
+        return "–"
+    if figure["low"] == figure["high"]:
+        return f"{figure['median']:.{digits}f}"
+    return f"{figure['median']:.{digits}f} ({figure['low']:.{digits}f}–{figure['high']:.{digits}f})"
+
+
+def short(figure: dict | None, digits: int) -> str:
+    return "–" if not figure else f"{figure['median']:.{digits}f}"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)

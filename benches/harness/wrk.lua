@@ -1,0 +1,94 @@
+-- Sends the requests of a file (a length on a line, then as many bytes) one after the other.
+--
+-- Arguments: the file; "once" or "again" (what comes after its last request); a file of writes, each sent once, of which
+-- 15 in 100 requests are, or "-"; milliseconds that a connection waits before each request; "statuses" to count them.
+-- A file of requests that work once and is too short is followed by pings, which are counted as beyond.
+
+local reads, writes = {}, nil
+local at, written, turn, once, wait = 0, 0, 0, false, 0
+local filler, this_thread = nil, nil
+
+function setup(thread)
+   this_thread = thread
+end
+
+local function load(path)
+   local found, file = {}, assert(io.open(path, "rb"))
+   while true do
+      local length = file:read("*l")
+      if not length then
+         break
+      end
+      found[#found + 1] = file:read(tonumber(length))
+   end
+   file:close()
+   return found
+end
+
+function init(args)
+   reads = load(args[1])
+   once = args[2] == "once"
+   if args[3] ~= "-" then
+      writes = load(args[3])
+   end
+   wait = tonumber(args[4])
+   sent, beyond, counted, without_retry = 0, 0, "", 0
+   local body = '{"query":"{ __typename }"}'
+   filler = "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
+   if wait > 0 then
+      -- Spread, so that connections don't march in step.
+      delay = function()
+         return math.floor(wait * (0.5 + math.random()) + 0.5)
+      end
+   end
+   if args[5] == "statuses" then
+      local seen = {}
+      response = function(status, headers)
+         seen[status] = (seen[status] or 0) + 1
+         if status == 503 and not (headers["Retry-After"] or headers["retry-after"]) then
+            without_retry = without_retry + 1
+         end
+         if seen[status] % 64 == 1 then
+            local parts = {}
+            for code, number in pairs(seen) do
+               parts[#parts + 1] = string.format('"%d":%d', code, number)
+            end
+            counted = table.concat(parts, ",")
+         end
+      end
+   end
+end
+
+function request()
+   turn = turn + 1
+   sent = sent + 1
+   -- 15 of 100, spread evenly.
+   if writes and turn * 15 % 100 < 15 then
+      written = written + 1
+      if written > #writes then
+         beyond = beyond + 1
+         return filler
+      end
+      return writes[written]
+   end
+   at = at + 1
+   if at > #reads then
+      if once then
+         beyond = beyond + 1
+         return filler
+      end
+      at = 1
+   end
+   return reads[at]
+end
+
+function done(summary, latency)
+   local errors = summary.errors
+   io.write(string.format(
+      'RESULT {"requests":%d,"microseconds":%d,"bytes":%d,"p50_us":%d,"p99_us":%d,"mean_us":%.1f,"max_us":%d,' ..
+      '"connect_errors":%d,"read_errors":%d,"write_errors":%d,"status_errors":%d,"timeouts":%d,"sent":%d,"beyond":%d,' ..
+      '"statuses":{%s},"without_retry":%d}\n',
+      summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99), latency.mean, latency.max,
+      errors.connect, errors.read, errors.write, errors.status, errors.timeout,
+      this_thread:get("sent"), this_thread:get("beyond"), this_thread:get("counted"), this_thread:get("without_retry")))
+end

@@ -4,10 +4,10 @@ CARGO ?= cargo
 TARGET ?= $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test web check schema release hint
+.PHONY: help run test web check schema release bench bench-full hint
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The development profile: a release takes about twice as long to build, and a newcomer waits for it.
 run: hint web ## Build, start a private PostgreSQL with demo data, serve on http://localhost:8000 (Ctrl-C stops it)
@@ -32,6 +32,16 @@ schema: ## Write schema.graphql
 release: ## Build target/release/companion, with the page inside
 	WEB=$(or $(WEB),required) web/build.sh
 	$(CARGO) build --locked --release
+
+# The page is no part of what is measured.
+bench: WEB = optional
+bench: release ## Compare with others in under 10 minutes, once everything is installed (benches/README.md)
+	BENCH_COMPANION=$(abspath $(TARGET))/release/companion benches/run.py short
+
+bench-full: WEB = optional
+bench-full: release ## Compare with others on up to a million rows, with growth and load: about two hours
+	BENCH_COMPANION=$(abspath $(TARGET))/release/companion benches/run.py full
+	BENCH_COMPANION=$(abspath $(TARGET))/release/companion benches/run.py load
 
 # Only the server knows for sure (src/db/private), but a person should not hear of it after the long build.
 hint:

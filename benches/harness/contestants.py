@@ -127,7 +127,9 @@ def present(wanted: set[str] | None, skip_install: bool = False) -> tuple[list[C
         elif not one.operations:
             missing[one.name] = f"it has no documents in {one.documents}"
         else:
-            problem = None if skip_install else install(one)
+            problem = install(one) if not skip_install else None
+            if not problem and not Path(one.serve[0]).exists():
+                problem = f"{one.serve[0]} is missing"
             if problem:
                 missing[one.name] = problem
             else:

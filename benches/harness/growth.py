@@ -1,1 +1,106 @@
-"""stub"""
+"""Plans on the largest data set: what each list's statements read, by row counts, which no clock changes."""
+
+import json
+import re
+import tomllib
+
+from . import settings
+from .bodies import Reads, Request, post
+from .cluster import Cluster
+from .contestants import companion
+from .dataset import Known
+from .ids import typed
+from .probe import Probe
+from .settings import log
+from .sign import access_token
+
+LISTS = settings.BENCHES / "operations" / "lists.toml"
+# What a page of 20 may read in one node of a plan: 20 and one more, and for each of them at most three below.
+PAGE = 21
+PAGE_BELOW = 3 * 20 + 4
+# A table of fewer rows doesn't grow with the market: categories, cities, roles.
+GROWING = 5000
+
+
+def check(cluster: Cluster, database: str) -> dict:
+    """Every list of lists.toml, with what of it grows with the data."""
+    known = Known(cluster, database)
+    rows = cluster.sql("SELECT count(*) FROM providers", database)
+    growing = set(cluster.sql(f"SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > {GROWING}", database).split())
+    tokens = {"client": access_token(*known.sessions[0]), "staff": access_token(*known.staff), "anyone": None}
+    lists = tomllib.loads(LISTS.read_text())["list"]
+    checked = []
+    with Probe(cluster, database, companion()) as probe:
+        values = placeholders(cluster, database, known, probe)
+        for one in lists:
+            checked.append(check_one(cluster, database, growing, probe, one, values, tokens[one.get("as", "anyone")]))
+    broken = [one["name"] for one in checked if one["problems"]]
+    log(f"{len(checked)} lists checked on {rows} rows, {len(broken)} break the rule")
+    return {"rows": int(rows), "checked": checked, "broken": broken}
+
+
+def placeholders(cluster: Cluster, database: str, known: Known, probe: Probe) -> dict[str, str]:
+    """What $NAME stands for."""
+    client = known.sessions[0][1]
+    facts = cluster.json(
+        f"""SELECT json_build_object(
+            'provider', (SELECT provider_id FROM reviews ORDER BY id LIMIT 1),
+            'service', (SELECT id FROM services ORDER BY title LIMIT 1),
+            'category', (SELECT category_id FROM services ORDER BY title LIMIT 1),
+            'booking', (SELECT id FROM bookings WHERE client_id = '{client}' ORDER BY id DESC LIMIT 1),
+            'role', (SELECT id FROM roles WHERE name = 'ADMIN'))""", database)
+    found = {
+        "CITY": typed("cty", known.cities[7]), "PROVIDER": typed("prv", facts["provider"]), "SERVICE": typed("srv", facts["service"]),
+        "CATEGORY": typed("cat", facts["category"]), "BOOKING": typed("bkg", facts["booking"]), "ROLE": typed("rol", facts["role"]),
+        "CLIENT": typed("usr", client), "FROM": "2025-01-02T00:00:00Z", "TO": "2025-01-20T00:00:00Z",
+    }
+    status, body = probe.server.post(post("{ providers(first: 100) { pageInfo { endCursor } } }"))
+    found["CURSOR_RATING"] = json.loads(body)["data"]["providers"]["pageInfo"]["endCursor"]
+    return found
+
+
+def check_one(cluster: Cluster, database: str, growing: set[str], probe: Probe, one: dict, values: dict[str, str], token: str | None) -> dict:
+    query = re.sub(r"\$([A-Z_]+)", lambda match: f'"{values[match.group(1)]}"', one["query"])
+    request = Request(post(query), token=token)
+    kind = one.get("kind", "page")
+    found = {"name": one["name"], "kind": kind, "statements": 0, "rows": 0, "ms": 0.0, "problems": []}
+    try:
+        probe.send(request)
+        recorded = probe.record([request])[0]
+    except RuntimeError as error:
+        found["problems"].append(str(error)[:200])
+        return found
+    for number, wave in enumerate(recorded.waves):
+        for statement in wave:
+            if not re.match(r"(?i)\s*(SELECT|WITH)\b", statement.filled):
+                continue
+            found["statements"] += 1
+            explained = cluster.psql(["-c", "EXPLAIN (ANALYZE, FORMAT JSON) " + statement.filled], database)
+            plan = json.loads(explained)[0]
+            most, scanned = work(plan["Plan"], growing)
+            found["rows"] = max(found["rows"], most)
+            found["ms"] += plan["Execution Time"]
+            for table in sorted(scanned):
+                found["problems"].append(f"reads {table} from end to end")
+            bound = PAGE if number == 0 else PAGE_BELOW
+            if kind == "page" and most > bound:
+                found["problems"].append(f"a node of statement {found['statements']} reads {most} rows, more than {bound}")
+    if not found["statements"]:
+        found["problems"].append("no statement was seen")
+    log(f"{one['name']}: {found['rows']} rows in {found['ms']:.1f} ms{' — ' + '; '.join(found['problems']) if found['problems'] else ''}")
+    return found
+
+
+def work(plan: dict, growing: set[str]) -> tuple[int, set[str]]:
+    """The most rows of a growing table that a node touched, and the growing tables that were read from end to end."""
+    most, scanned = 0, set()
+    table = plan.get("Relation Name")
+    if table in growing:
+        removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+        most = int((plan["Actual Rows"] + removed) * max(1, plan["Actual Loops"]))
+        if plan["Node Type"] == "Seq Scan" and most > PAGE:
+            scanned = {table}
+    for child in plan.get("Plans", []):
+        below, tables = work(child, growing)
+        most, scanned = max(most, below), scanned | tables
+    return most, scanned

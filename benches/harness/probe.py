@@ -148,8 +148,10 @@ class Probe:
         return [Recorded(waves([one for one in statements if begun <= one.at <= ended])) for begun, ended in spans]
 
     def _read(self, start: int) -> list[Statement]:
-        # The collector writes a moment after the backend did.
-        time.sleep(0.3)
+        # The collector writes a moment after the backend did: read when nothing more has come.
+        size = -1
+        while size != (size := os.path.getsize(self.cluster.log_file)):
+            time.sleep(0.3)
         with self.cluster.log_file.open("rb") as file:
             file.seek(start)
             lines = file.read().splitlines()

@@ -89,7 +89,7 @@ FROM generate_series(1, :n + :n / 2) u JOIN city ON city.no = u % 100 ORDER BY u
 
 INSERT INTO user_roles (user_id, role_id, granted_at)
 SELECT pg_temp.id('user', u), r.id, pg_temp.at(u)
-FROM generate_series(1, :n + :n / 2) u JOIN roles r ON r.name = 'USER' OR (r.name = 'PROVIDER' AND u <= :n AND u % 50 <> 49);
+FROM generate_series(1, :n + :n / 2) u JOIN roles r ON r.name = 'USER' OR (r.name = 'PROVIDER' AND u <= :n AND u % 53 <> 49);
 
 INSERT INTO boundary_acknowledgements (user_id, version, acknowledged_at)
 SELECT pg_temp.id('user', u), (SELECT max(version) FROM boundary_policies), pg_temp.at(u)
@@ -134,7 +134,7 @@ ANALYZE booking;
 INSERT INTO providers (id, user_id, status, display_name, headline, bio, city_id, time_zone, cancellation_policy, applied_at,
                        reviewed_at, reviewed_by, rating_sum, rating_count, lowest_price_minor, lowest_price_currency, version,
                        created_at, updated_at)
-SELECT pg_temp.id('provider', p), users.id, CASE WHEN p % 50 = 49 THEN 'WITHDRAWN' ELSE 'APPROVED' END, users.display_name,
+SELECT pg_temp.id('provider', p), users.id, CASE WHEN p % 53 = 49 THEN 'WITHDRAWN' ELSE 'APPROVED' END, users.display_name,
        pg_temp.pick(pg_temp.h(p, 6), ARRAY['Calm company for busy days','Your local for a day','Talks little, listens more',
            'On time, every time','Good shoes, better stories','Patient with beginners','Early bird and coffee lover'])
          || ' in ' || city.name,

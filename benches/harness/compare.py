@@ -47,7 +47,10 @@ class Facts:
 class Comparison:
     """All contestants on one data set."""
 
-    def __init__(self, cluster: Cluster, database: str, contestants: list[Contestant], reads: Reads):
+    def __init__(self, cluster: Cluster, database: str, contestants: list[Contestant], reads: Reads, quick: bool = False):
+        # Quick: pgbench's connections are chosen once, with the first operation, and not for each.
+        self.quick = quick
+        self.connections: dict[tuple, int] = {}
         self.cluster, self.database, self.contestants, self.reads = cluster, database, contestants, reads
         self.golden = Golden(cluster, database, reads)
         self.facts: dict[str, dict[str, Facts]] = {}
@@ -124,7 +127,10 @@ class Comparison:
         # One connection says nothing of PostgreSQL that the best of 1, 2, 4 and 8 doesn't.
         if step.connections > 1 and facts and facts.recorded and facts.statements >= 1 and (step.only is None or PGBENCH in step.only):
             scripts = pgbench.write(step.operation, facts.recorded)
-            connections = pgbench.best_connections(self.cluster, self.database, scripts, placement)
+            key = (placement.pinned,) if self.quick else (placement.pinned, step.operation)
+            if key not in self.connections:
+                self.connections[key] = pgbench.best_connections(self.cluster, self.database, scripts, placement)
+            connections = self.connections[key]
             entrants.append(PGBENCH)
         runs: dict[str, list[Run]] = {name: [] for name in entrants}
         for turn in range(step.rounds):

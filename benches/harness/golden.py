@@ -1,11 +1,11 @@
 """The golden bodies: what PostgreSQL itself answers, by SQL of its own that no contestant runs."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from . import settings
 from .bodies import Reads
 from .cluster import Cluster
-from .contestants import Contestant
 from .equality import difference, normal, read
 from .servers import Server
 
@@ -43,21 +43,21 @@ class Golden:
 
     def check(self, server: Server, operation: str) -> tuple[str | None, float]:
         """Where the server's answers differ first, if they do; and their mean length in bytes."""
-        contestant = server.contestant
-        lengths = []
-        for choice, expected in self.bodies(operation):
-            request = self.reads.request(contestant, operation, choice)
-            status, body = server.post(request.body, request.path, request.all_headers())
-            if status != 200:
-                return f"status {status}: {body[:300].decode(errors='replace')}", 0
-            try:
-                found = difference(expected, read(body))
-            except ValueError as error:
-                return f"{choice}: {error}", 0
-            if found:
-                return f"{choice}: {found}", 0
-            lengths.append(len(body))
-        return None, sum(lengths) / len(lengths)
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(lambda pair: self._check_one(server, operation, *pair), self.bodies(operation)))
+        problem = next((problem for problem, _ in answers if problem), None)
+        return problem, sum(length for _, length in answers) / len(answers)
+
+    def _check_one(self, server: Server, operation: str, choice: dict, expected) -> tuple[str | None, int]:
+        request = self.reads.request(server.contestant, operation, choice)
+        status, body = server.post(request.body, request.path, request.all_headers())
+        if status != 200:
+            return f"status {status}: {body[:300].decode(errors='replace')}", 0
+        try:
+            found = difference(expected, read(body))
+        except ValueError as error:
+            return f"{choice}: {error}", 0
+        return found and f"{choice}: {found}", len(body)
 
 
 def documents(text: str) -> list:

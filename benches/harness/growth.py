@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 
-from . import settings
+from . import dataset, settings
 from .bodies import Reads, Request, post
 from .cluster import Cluster
 from .contestants import companion
@@ -13,6 +13,7 @@ from .ids import typed
 from .probe import Probe
 from .settings import log
 from .sign import access_token
+from .writes import Writes
 
 LISTS = settings.BENCHES / "operations" / "lists.toml"
 # What a page of 20 may read in one node of a plan: 20 and one more, and for each of them at most three below.
@@ -34,6 +35,7 @@ def check(cluster: Cluster, database: str) -> dict:
         values = placeholders(cluster, database, known, probe)
         for one in lists:
             checked.append(check_one(cluster, database, growing, probe, one, values, tokens[one.get("as", "anyone")]))
+    checked += check_writes(cluster, database, known, growing)
     broken = [one["name"] for one in checked if one["problems"]]
     log(f"{len(checked)} lists checked on {rows} rows, {len(broken)} break the rule")
     return {"rows": int(rows), "checked": checked, "broken": broken}
@@ -89,6 +91,37 @@ def check_one(cluster: Cluster, database: str, growing: set[str], probe: Probe, 
         found["problems"].append("no statement was seen")
     log(f"{one['name']}: {found['rows']} rows in {found['ms']:.1f} ms{' — ' + '; '.join(found['problems']) if found['problems'] else ''}")
     return found
+
+
+def check_writes(cluster: Cluster, database: str, known: Known, growing: set[str]) -> list[dict]:
+    """The statements of what writes, on a throw-away copy; explained and not run again."""
+    writes = Writes(cluster, database, Reads(known), orders=200)
+    checked = []
+    try:
+        with Probe(cluster, writes.name, writes.me) as probe:
+            for operation in ("booking_create", "telegram_sign_in", "webhook"):
+                requests = writes.take(operation, 12)
+                for request in requests[:11]:
+                    probe.send(request)
+                found = {"name": operation, "kind": "write", "statements": 0, "rows": 0, "ms": 0.0, "problems": []}
+                for statement in (one for wave in probe.record(requests[11:])[0].waves for one in wave):
+                    if not re.match(r"(?i)\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\b", statement.filled):
+                        continue
+                    found["statements"] += 1
+                    plan = json.loads(cluster.psql(["-c", "EXPLAIN (FORMAT JSON) " + statement.filled], writes.name))[0]
+                    for table in sorted(scans(plan["Plan"]) & growing):
+                        found["problems"].append(f"reads {table} from end to end: {statement.text[:60]}")
+                checked.append(found)
+                log(f"{operation}: {found['statements']} statements{' — ' + '; '.join(found['problems']) if found['problems'] else ''}")
+    finally:
+        dataset.drop(cluster, writes.name)
+    return checked
+
+
+def scans(plan: dict) -> set[str]:
+    """The tables that a plan would read from end to end."""
+    found = {plan["Relation Name"]} if plan["Node Type"] == "Seq Scan" else set()
+    return found.union(*(scans(child) for child in plan.get("Plans", [])))
 
 
 def work(plan: dict, growing: set[str]) -> tuple[int, set[str]]:

@@ -14,7 +14,7 @@ from .servers import Placement, cpu_seconds
 
 CONNECTIONS = (1, 2, 4, 8)
 # pgbench prepares each script's statements when a connection first runs it; what is counted comes after.
-WARM_UP = 3
+WARM_UP = 2
 PROGRESS = re.compile(r"progress: ([\d.]+) s, ([\d.]+) tps, lat ([\d.]+) ms")
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from . import charts, settings
+from . import settings
 
 JSON = settings.BENCHES / "report.json"
 MARKDOWN = settings.BENCHES / "REPORT.md"
@@ -45,6 +45,9 @@ def save(found: dict) -> None:
 
 def write(found: dict) -> None:
     """The report for people, and the charts."""
+    # Only here: what draws is installed for reports alone.
+    from . import charts
+
     drawn = charts.draw(found)
     parts = [head(found), targets(found), operations(found, drawn), writes(found), growth(found, drawn), plans(found), sustained(found), setup(found)]
     MARKDOWN.write_text("\n\n".join(part for part in parts if part) + "\n")

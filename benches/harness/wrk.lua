@@ -32,7 +32,7 @@ function init(args)
       writes = load(args[3])
    end
    wait = tonumber(args[4])
-   sent, beyond, counted, without_retry = 0, 0, "", 0
+   sent, beyond, without_retry = 0, 0, 0
    local body = '{"query":"{ __typename }"}'
    filler = "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
    if wait > 0 then
@@ -42,19 +42,15 @@ function init(args)
       end
    end
    if args[5] == "statuses" then
-      local seen = {}
-      response = function(status, headers)
-         seen[status] = (seen[status] or 0) + 1
+      -- A global for each status: what is local here can't be read at the end.
+      response = function(status, headers, body)
+         local name = "status_" .. status
          if status == 503 and not (headers["Retry-After"] or headers["retry-after"]) then
             without_retry = without_retry + 1
+         elseif status == 200 and #body < 2000 and body:find('"UNAVAILABLE"', 1, true) then
+            name = "refused_in_200"
          end
-         if seen[status] % 64 == 1 then
-            local parts = {}
-            for code, number in pairs(seen) do
-               parts[#parts + 1] = string.format('"%d":%d', code, number)
-            end
-            counted = table.concat(parts, ",")
-         end
+         _G[name] = (_G[name] or 0) + 1
       end
    end
 end
@@ -83,12 +79,19 @@ function request()
 end
 
 function done(summary, latency)
-   local errors = summary.errors
+   local errors, counted = summary.errors, {}
+   for status = 100, 599 do
+      local number = this_thread:get("status_" .. status)
+      if number then
+         counted[#counted + 1] = string.format('"%d":%d', status, number)
+      end
+   end
+   counted[#counted + 1] = string.format('"200 with UNAVAILABLE":%d', this_thread:get("refused_in_200") or 0)
    io.write(string.format(
       'RESULT {"requests":%d,"microseconds":%d,"bytes":%d,"p50_us":%d,"p99_us":%d,"mean_us":%.1f,"max_us":%d,' ..
       '"connect_errors":%d,"read_errors":%d,"write_errors":%d,"status_errors":%d,"timeouts":%d,"sent":%d,"beyond":%d,' ..
       '"statuses":{%s},"without_retry":%d}\n',
       summary.requests, summary.duration, summary.bytes, latency:percentile(50), latency:percentile(99), latency.mean, latency.max,
       errors.connect, errors.read, errors.write, errors.status, errors.timeout,
-      this_thread:get("sent"), this_thread:get("beyond"), this_thread:get("counted"), this_thread:get("without_retry")))
+      this_thread:get("sent"), this_thread:get("beyond"), table.concat(counted, ","), this_thread:get("without_retry")))
 end

@@ -13,6 +13,8 @@ CREATE TEMPORARY TABLE client AS
     WHERE telegram_id IS NOT NULL AND NOT EXISTS (SELECT FROM providers p WHERE p.user_id = u.id);
 CREATE UNIQUE INDEX ON maker (no);
 CREATE UNIQUE INDEX ON client (no);
+ANALYZE maker;
+ANALYZE client;
 
 INSERT INTO availabilities (id, provider_id, starts_at, ends_at, created_at)
 SELECT md5('window' || maker.no || '/' || day)::uuid, maker.id,
@@ -30,6 +32,7 @@ CREATE TEMPORARY TABLE due AS
     JOIN client c ON c.no = 2200 + i
     JOIN providers p ON p.id = m.id
     CROSS JOIN LATERAL (SELECT * FROM provider_services s WHERE s.provider_id = m.id ORDER BY s.id LIMIT 1) ps;
+ANALYZE due;
 
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency,
                       duration_minutes, cancellation_policy, boundary_version, buffer_before_minutes, buffer_after_minutes,

@@ -94,7 +94,7 @@ class Cluster:
 
     def psql(self, arguments: list, database: str, stdin: str | None = None) -> str:
         command = [str(self.programs / "psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.url(database)]
-        done = subprocess.run(command + [str(one) for one in arguments], capture_output=True, text=True, input=stdin, check=False)
+        done = subprocess.run(command + [str(one) for one in arguments], capture_output=True, text=True, input=stdin or "", check=False)
         if done.returncode:
             raise RuntimeError(f"psql {' '.join(map(str, arguments))[:300]}:\n{done.stderr}")
         return done.stdout.strip()

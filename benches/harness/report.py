@@ -228,18 +228,28 @@ def sustained(found: dict) -> str:
             f"{steady['errors']} errors, {steady['failed_answers']} failed answers in the log, most memory {steady['memory_peak'] / 2**20:.0f} MiB, "
             f"at most {steady['connections']} connections to PostgreSQL.")
         parts.append(table(["minute", "MiB resident", "connections", "p99 of a prober, ms"],
-                           [[f"{one['at'] / 60:.1f}", f"{one['memory'] / 2**20:.1f}", str(one["connections"]), f"{one['p99_ms']:.1f}"]
+                           [[f"{one['at'] / 60:.1f}", f"{one['memory'] / 2**20:.1f}", str(one["connections"]), f"{one['p99_ms'] or 0:.1f}"]
                             for one in steady["samples"]]))
     if over:
         codes = ", ".join(f"{number} × {code}" for code, number in over["statuses"].items())
         parts.append(
             f"**{over['seconds']} s at {over['times']:g} times the peak** ({over['connections']} connections, {over['offered_rps']:.0f} req/s offered): "
             f"{codes}. Coded answers among the refused that were looked at: {over['coded']} of {over['refused_seen']}; "
-            f"without Retry-After: {over['without_retry']}. p99 of the accepted {over['accepted_p99_ms']:.1f} ms, "
-            f"{over['accepted_p99_ms'] / over['normal_p99_ms']:.1f} times the {over['normal_p99_ms']:.1f} ms of the steady run's prober "
-            f"(wanted: at most 3). {over['accepted_rps']:.0f} requests a second were accepted. Afterwards p99 was "
-            f"{over['after_p99_ms']:.1f} ms within {over['recovery_seconds']:.1f} s.")
+            f"without Retry-After: {over['without_retry']}. p99 of the accepted {milliseconds(over['accepted_p99_ms'])}, "
+            f"{slower(over)} the {milliseconds(over['normal_p99_ms'])} of the steady run's prober (wanted: at most 3 times). "
+            f"{over['accepted_rps']:.0f} requests a second were accepted. Back to normal {over['recovery_seconds']} s after the end, "
+            f"with a p99 of {milliseconds(over['after_p99_ms'])}.")
     return "\n\n".join(parts)
+
+
+def milliseconds(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f} ms"
+
+
+def slower(over: dict) -> str:
+    if not over["accepted_p99_ms"] or not over["normal_p99_ms"]:
+        return "against"
+    return f"{over['accepted_p99_ms'] / over['normal_p99_ms']:.1f} times"
 
 
 def setup(found: dict) -> str:

@@ -1,7 +1,6 @@
 """Who takes part: a row each, with how to install, how to serve, and which operations it answers."""
 
 import os
-import shlex
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,15 +120,15 @@ def present(wanted: set[str] | None, skip_install: bool = False) -> tuple[list[C
         if wanted is not None and one.name not in wanted:
             missing[one.name] = "not asked for"
             continue
-        absent = [str(path) for path in one.needs if not path.exists()]
+        absent = [settings.shown(path) for path in one.needs if not path.exists()]
         if absent:
             missing[one.name] = f"{', '.join(absent)} is missing"
         elif not one.operations:
-            missing[one.name] = f"it has no documents in {one.documents}"
+            missing[one.name] = f"it has no documents in {settings.shown(one.documents)}"
         else:
             problem = install(one) if not skip_install else None
             if not problem and not Path(one.serve[0]).exists():
-                problem = f"{one.serve[0]} is missing"
+                problem = f"{settings.shown(Path(one.serve[0]))} is missing"
             if problem:
                 missing[one.name] = problem
             else:
@@ -139,9 +138,13 @@ def present(wanted: set[str] | None, skip_install: bool = False) -> tuple[list[C
     return here, missing
 
 
+# Installed in this run of the harness.
+installed: set[str] = set()
+
+
 def install(one: Contestant) -> str | None:
     """Installs it; what went wrong, if anything did."""
-    if not one.install:
+    if not one.install or one.name in installed:
         return None
     settings.LOGS.mkdir(parents=True, exist_ok=True)
     path = settings.LOGS / f"{one.name}-install.log"
@@ -149,4 +152,7 @@ def install(one: Contestant) -> str | None:
     environment = dict(os.environ, BENCH_CACHE=str(settings.CACHE))
     with path.open("wb") as output:
         done = subprocess.run(one.install, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
-    return f"its installation failed ({shlex.join(one.install)}), see {path}" if done.returncode else None
+    if done.returncode:
+        return f"its installation failed, see {settings.shown(path)}"
+    installed.add(one.name)
+    return None

@@ -12,7 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime, timezone
 
 from . import settings
 from .bodies import Request
@@ -165,7 +165,7 @@ class Probe:
                 self.listeners.add(entry["pid"])
             if entry["pid"] in self.listeners or background(match.group(1)):
                 continue
-            moment = datetime.strptime(entry["timestamp"][:23], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=timezone.utc)
+            moment = datetime.strptime(entry["timestamp"][:23], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
             text = match.group(1).strip()
             found.append(Statement(text, fill(text, entry.get("detail", "")), moment.timestamp()))
         return found

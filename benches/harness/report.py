@@ -257,7 +257,7 @@ def setup(found: dict) -> str:
 
     kept = found["setup"]
     versions = ", ".join(f"{name} {text}" for name, text in kept["versions"].items())
-    environment = "\n".join(f"{name}={text}" for name, text in kept["companion"].items() if name != "DATA_DIR")
+    environment = "\n".join(f"{name}={text}" for name, text in kept["companion"].items())
     postgres = "\n".join(f"{name} = {text}" for name, text in CONFIGURATION.items())
     return (f"## Set-up\n\nVersions: PostgreSQL {kept['postgresql']}, {versions}. Load: `wrk` with one thread, bodies built before the run, "
             "random variables for each request. PostgreSQL's settings besides its defaults:\n\n"

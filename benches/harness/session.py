@@ -3,7 +3,17 @@
 import argparse
 import time
 
-from . import compare, dataset, growth, load, machine, report, settings, sustained, writes
+from . import (
+    compare,
+    dataset,
+    growth,
+    load,
+    machine,
+    report,
+    settings,
+    sustained,
+    writes,
+)
 from .bodies import Reads
 from .cluster import Cluster
 from .compare import Comparison, Round
@@ -111,7 +121,7 @@ def start(cluster: Cluster, options: argparse.Namespace, kind: str) -> dict:
             "postgresql": cluster.version(),
             "rows": MAIN,
             "pinned": settings.can_pin(),
-            "companion": companion().environment,
+            "companion": {name: text for name, text in companion().environment.items() if name != "DATA_DIR"},
             "versions": machine.versions(),
             "titles": {one.name: one.title for one in everyone()},
         },

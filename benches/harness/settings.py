@@ -33,6 +33,14 @@ def can_pin() -> bool:
     return {SERVER_CORE, LOAD_CORE} <= cores() and SERVER_CORE != LOAD_CORE
 
 
+def shown(path: Path) -> str:
+    """A path as it stands in the report, which is no place for a machine's folders."""
+    for base, name in ((CACHE, "the cache"), (ROOT, "")):
+        if path.is_relative_to(base):
+            return f"{name}/{path.relative_to(base)}".lstrip("/")
+    return path.name
+
+
 def log(text: str) -> None:
     """A line about what is being done."""
     import time

@@ -35,7 +35,7 @@ class Writes:
     def __init__(self, cluster: Cluster, database: str, reads: Reads, orders: int):
         self.cluster, self.database, self.reads = cluster, database, reads
         self.me = companion()
-        self.today = datetime.datetime.now(datetime.timezone.utc).date()
+        self.today = datetime.datetime.now(datetime.UTC).date()
         self.tokens = [access_token(*pair) for pair in reads.known.sessions[bodies.REGULARS:bodies.REGULARS + BOOKERS]]
         self.orders = self._prepare(orders)
         facts = cluster.json(

@@ -4,10 +4,10 @@ CARGO ?= cargo
 TARGET ?= $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test web check schema release bench bench-full hint
+.PHONY: help run test web check schema release bench bench-full bench-guard hint
 
 help: ## What there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The development profile: a release takes about twice as long to build, and a newcomer waits for it.
 run: hint web ## Build, start a private PostgreSQL with demo data, serve on http://localhost:8000 (Ctrl-C stops it)
@@ -42,6 +42,10 @@ bench-full: WEB = optional
 bench-full: release ## Compare with others on up to a million rows, with growth and load: about two hours
 	BENCH_COMPANION=$(abspath $(TARGET))/release/companion benches/run.py full
 	BENCH_COMPANION=$(abspath $(TARGET))/release/companion benches/run.py load
+
+bench-guard: ## Count the instructions of requests, against benches/guard.json (UPDATE=1 writes it)
+	$(CARGO) build --locked --release
+	benches/guard.py $(TARGET)/release/companion $(if $(UPDATE),--update)
 
 # Only the server knows for sure (src/db/private), but a person should not hear of it after the long build.
 hint:

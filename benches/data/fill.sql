@@ -124,10 +124,10 @@ SELECT b, p, :n + c AS u, k, rated,
                                                      'COMPLETED','CANCELLED','REJECTED','EXPIRED','NO_SHOW']) END AS state
 FROM (
     SELECT b, CASE WHEN b <= 3 * (:n / 3) THEN 3 * (1 + (b - 1) % (:n / 3)) ELSE b END AS p,
-           1 + (b * 7919) % (:n / 2) AS c, b % 3 AS k, b <= 3 * (:n / 3) AS rated
+           1 + (b * 7919) % (:n / 2) AS c, b % 2 AS k, b <= 3 * (:n / 3) AS rated
     FROM generate_series(1, :n::bigint) b
     UNION ALL
-    SELECT :n + x, 1 + pg_temp.h(x, 5) % :n, 1 + x % 100, x % 3, false FROM generate_series(1, 3000::bigint) x
+    SELECT :n + x, 1 + pg_temp.h(x, 5) % :n, 1 + x % 100, x % 2, false FROM generate_series(1, 3000::bigint) x
 ) numbered;
 ANALYZE booking;
 
@@ -156,7 +156,7 @@ SELECT pg_temp.id('provider', p), users.id, CASE WHEN p % 53 = 49 THEN 'WITHDRAW
 FROM generate_series(1, :n::bigint) p
 JOIN users ON users.id = pg_temp.id('user', p)
 JOIN city ON city.no = p % 100
-CROSS JOIN LATERAL (SELECT min(2000 + (p * 13 + k * 7) % 40 * 250) AS minor FROM generate_series(0, 2) k) least_price
+CROSS JOIN LATERAL (SELECT min(2000 + (p * 13 + k * 7) % 40 * 250) AS minor FROM generate_series(0, 1) k) least_price
 LEFT JOIN (SELECT p AS of, sum(rating) AS total, count(*) AS number FROM booking WHERE rated GROUP BY p) r ON r.of = p
 ORDER BY p;
 
@@ -165,7 +165,7 @@ INSERT INTO provider_services (id, provider_id, service_id, price_minor, currenc
 SELECT pg_temp.id('price', p * 3 + k), pg_temp.id('provider', p), pg_temp.id('service', (p * 3 + k * 7) % 20),
        2000 + (p * 13 + k * 7) % 40 * 250, city.currency, (ARRAY[60, 90, 120])[1 + (p + k) % 3], true, 1,
        pg_temp.at(p) + interval '2 days', pg_temp.at(p) + interval '2 days'
-FROM generate_series(1, :n::bigint) p CROSS JOIN generate_series(0, 2) k JOIN city ON city.no = p % 100
+FROM generate_series(1, :n::bigint) p CROSS JOIN generate_series(0, 1) k JOIN city ON city.no = p % 100
 ORDER BY p, k;
 
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency,

@@ -1,8 +1,7 @@
 SELECT json_build_object('providers', json_build_object('nodes', (
     SELECT coalesce(json_agg(json_build_object(
-        'id', p.id, 'displayName', p.display_name, 'headline', p.headline,
-        'rating', CASE WHEN p.rating_count > 0 THEN p.rating END, 'ratingCount', p.rating_count,
-        'user', json_build_object('id', u.id, 'displayName', u.display_name),
+        'id', p.id, 'displayName', p.display_name, 'rating', CASE WHEN p.rating_count > 0 THEN p.rating END,
+        'user', json_build_object('displayName', u.display_name),
         'services', s.list, 'reviews', json_build_object('nodes', r.list))
         ORDER BY p.rating DESC, p.rating_count DESC, p.id DESC), '[]')
     FROM (SELECT * FROM providers WHERE status = 'APPROVED' AND city_id = :'city'
@@ -10,14 +9,12 @@ SELECT json_build_object('providers', json_build_object('nodes', (
     JOIN users u ON u.id = p.user_id
     CROSS JOIN LATERAL (
         SELECT coalesce(json_agg(json_build_object(
-            'id', ps.id, 'durationMinutes', ps.duration_minutes,
             'price', json_build_object('amountMinor', ps.price_minor, 'currency', ps.currency),
-            'service', json_build_object('id', se.id, 'title', se.title)) ORDER BY se.title, ps.id), '[]') AS list
+            'service', json_build_object('title', se.title)) ORDER BY se.title, ps.id), '[]') AS list
         FROM provider_services ps JOIN services se ON se.id = ps.service_id
         WHERE ps.provider_id = p.id AND ps.active AND se.status = 'ACTIVE') s
     CROSS JOIN LATERAL (
         SELECT coalesce(json_agg(json_build_object(
-            'id', n.id, 'rating', n.rating, 'comment', n.comment, 'createdAt', n.created_at,
-            'author', json_build_object('id', a.id, 'displayName', a.display_name)) ORDER BY n.created_at DESC, n.id DESC), '[]') AS list
+            'rating', n.rating, 'comment', n.comment, 'author', json_build_object('displayName', a.display_name)) ORDER BY n.created_at DESC, n.id DESC), '[]') AS list
         FROM (SELECT * FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT 3) n
         JOIN users a ON a.id = n.author_id) r)))

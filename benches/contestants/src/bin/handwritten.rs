@@ -334,9 +334,7 @@ async fn flat(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
 struct NestedProvider<'a> {
     id: TypeId,
     display_name: &'a str,
-    headline: &'a str,
     rating: Option<f64>,
-    rating_count: i32,
     user: Person<'a>,
     services: Vec<PricedService<'a>>,
     reviews: Nodes<Review<'a>>,
@@ -345,15 +343,11 @@ struct NestedProvider<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Person<'a> {
-    id: TypeId,
     display_name: &'a str,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct PricedService<'a> {
-    id: TypeId,
-    duration_minutes: i32,
     price: Money<'a>,
     service: Service<'a>,
 }
@@ -367,17 +361,13 @@ struct Money<'a> {
 
 #[derive(Serialize)]
 struct Service<'a> {
-    id: TypeId,
     title: &'a str,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Review<'a> {
-    id: TypeId,
     rating: i32,
     comment: &'a str,
-    created_at: Timestamp,
     author: Person<'a>,
 }
 
@@ -398,7 +388,6 @@ impl<'a> People<'a> {
     fn person(&self, id: Uuid) -> Person<'a> {
         let found = self.0.binary_search_by_key(&id, |(id, _)| *id);
         Person {
-            id: TypeId::new(b"usr", id),
             display_name: found.map_or("", |at| self.0[at].1),
         }
     }
@@ -429,9 +418,7 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
         .map(|(row, user_id)| NestedProvider {
             id: TypeId::new(b"prv", row.get(provider::ID)),
             display_name: row.get(provider::DISPLAY_NAME),
-            headline: row.get(provider::HEADLINE),
             rating: rating(row),
-            rating_count: row.get(provider::RATING_COUNT),
             user: users.person(user_id),
             services: Vec::with_capacity(4),
             reviews: Nodes {
@@ -448,14 +435,11 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
         }
         if let Some(at) = place(row.get(price::PROVIDER_ID)) {
             nodes[at].services.push(PricedService {
-                id: TypeId::new(b"psv", row.get(price::ID)),
-                duration_minutes: row.get(price::DURATION_MINUTES),
                 price: Money {
                     amount_minor: row.get(price::PRICE_MINOR),
                     currency: row.get(price::CURRENCY),
                 },
                 service: Service {
-                    id: TypeId::new(b"srv", row.get(price::SERVICE_ID)),
                     title: row.get(price::SERVICE_TITLE),
                 },
             });
@@ -466,15 +450,13 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
             let page = &mut nodes[at].reviews.nodes;
             if page.len() < REVIEWS {
                 page.push(Review {
-                    id: TypeId::new(b"rev", row.get(review::ID)),
                     rating: row.get(review::RATING),
                     comment: row.get(review::COMMENT),
-                    created_at: row.get(review::CREATED_AT),
                     author: authors.person(row.get(review::AUTHOR_ID)),
                 });
             }
         }
     }
     let providers = Nodes { nodes };
-    json(&Providers { providers }, 40 * 1024)
+    json(&Providers { providers }, 16 * 1024)
 }

@@ -137,7 +137,9 @@ impl<T: OutputType + Clone> Connection<T> {
     }
 }
 
-impl<T: Readable + Clone> Readable for Connection<T> {
+impl<T: Readable + OutputType + Clone> Readable for Connection<T> {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         match field.name() {
             "nodes" => field.held(Shape::List, |page: &Self, _, nodes: &mut Vec<T>| {
@@ -160,7 +162,9 @@ impl<T: Readable + Clone> Readable for Connection<T> {
     }
 }
 
-impl<T: Readable + Clone> Readable for Edge<T> {
+impl<T: Readable + OutputType + Clone> Readable for Edge<T> {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         match field.name() {
             "cursor" => Some(Read::Leaf(|edge, _, json| json.text(&edge.cursor))),
@@ -174,6 +178,8 @@ impl<T: Readable + Clone> Readable for Edge<T> {
 }
 
 impl Readable for PageInfo {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "hasNextPage" => |info, _, json| json.bool(info.has_next_page),

@@ -51,6 +51,8 @@ impl Money {
 }
 
 impl Readable for Money {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "amountMinor" => |money, _, json| json.int(money.0.amount_minor()),

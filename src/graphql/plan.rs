@@ -32,8 +32,11 @@ pub use self::{
 use super::context::RequestContext;
 use crate::db::stats::plan_written;
 
-/// An object type that a plan can read and write.
-pub trait Readable: OutputType + Sized + Send + Sync + 'static {
+/// Rows that a plan can read on from and write: an object of the schema, or those of its columns that lists show.
+pub trait Readable: Sized + Send + Sync + 'static {
+    /// The object in the schema.
+    type Object: OutputType;
+
     /// How a selected field is read; nothing for one that only its resolver can answer.
     fn read(field: &Selected<'_>) -> Option<Read<Self>>;
 }
@@ -42,7 +45,7 @@ pub trait Readable: OutputType + Sized + Send + Sync + 'static {
 pub struct Planned<T>(pub T);
 
 #[async_trait::async_trait]
-impl<T: Readable> OutputType for Planned<T> {
+impl<T: Readable + OutputType> OutputType for Planned<T> {
     fn type_name() -> Cow<'static, str> {
         T::type_name()
     }

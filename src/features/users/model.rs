@@ -109,6 +109,28 @@ impl User {
     }
 }
 
+/// A person as everyone sees them.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg))]
+pub struct Person {
+    /// Identity.
+    pub id: UserId,
+    /// The name that everyone sees.
+    pub display_name: String,
+}
+
+/// The same people as [`by_ids`], without what lists of others don't show.
+pub async fn people_by_ids(
+    mut conn: &AsyncPgConnection,
+    ids: &[UserId],
+) -> QueryResult<Vec<Person>> {
+    users::table
+        .filter(users::id.eq_any(ids))
+        .select(Person::as_select())
+        .load(&mut conn)
+        .await
+}
+
 /// The people with these ids, in no order.
 pub async fn by_ids(mut conn: &AsyncPgConnection, ids: &[UserId]) -> QueryResult<Vec<User>> {
     users::table

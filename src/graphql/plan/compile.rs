@@ -1,7 +1,7 @@
 //! From a selection to a plan: response keys merged, fragments followed, each field asked how it is read.
 
 use async_graphql::{
-    Context, ContextSelectionSet, InputType, Positioned,
+    Context, ContextSelectionSet, InputType, OutputType, Positioned,
     parser::types::{Selection, SelectionSet},
 };
 
@@ -62,7 +62,7 @@ impl<T: Readable> Plan<T> {
     fn of_all(sets: &[ContextSelectionSet<'_>]) -> Option<Self> {
         let mut selected = Vec::new();
         for set in sets {
-            collect(set, &T::type_name(), &mut selected)?;
+            collect(set, &T::Object::type_name(), &mut selected)?;
         }
         let mut fields = Vec::with_capacity(selected.len());
         let mut edges = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use async_graphql::OutputType;
 use foldhash::fast::RandomState;
 use futures_util::future::{BoxFuture, try_join_all};
 
@@ -69,7 +70,7 @@ impl<T: Readable> Plan<T> {
         for field in &self.fields {
             json.raw(&field.before);
             match &field.read {
-                Step::TypeName => json.text(&T::type_name()),
+                Step::TypeName => json.text(&T::Object::type_name()),
                 Step::Leaf(write) => write(row, request, json),
                 Step::Edge(edge) => match edges.get(*edge) {
                     Some(level) => level.write(index, request, json),

@@ -17,6 +17,8 @@ use crate::{
 };
 
 impl Readable for Booking {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |booking, _, json| json.id(booking.0.id),

@@ -8,6 +8,8 @@ use crate::{
 };
 
 impl Readable for Category {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |category, _, json| json.id(category.0.id),
@@ -19,6 +21,8 @@ impl Readable for Category {
 }
 
 impl Readable for City {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |city, _, json| json.id(city.0.id),
@@ -32,6 +36,8 @@ impl Readable for City {
 }
 
 impl Readable for Service {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |service, _, json| json.id(service.0.id),

@@ -19,6 +19,8 @@ use crate::{
 };
 
 impl Readable for Provider {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |provider, _, json| json.id(provider.0.id),
@@ -116,6 +118,8 @@ pub fn visible_provider<T: Readable>(
 }
 
 impl Readable for ProviderService {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |offer, _, json| json.id(offer.0.price.id),

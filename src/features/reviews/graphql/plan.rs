@@ -12,6 +12,8 @@ use crate::{
 };
 
 impl Readable for Review {
+    type Object = Self;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
             "id" => |review, _, json| json.id(review.0.id),

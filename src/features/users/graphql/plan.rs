@@ -1,17 +1,24 @@
 //! People in read plans.
 
+use std::sync::Arc;
+
 use super::User;
 use crate::{
     db::ids::UserId,
-    features::users::loaders::UserById,
+    features::users::{loaders::PersonById, model},
     graphql::plan::{Read, Readable, Selected, Shape},
 };
 
-impl Readable for User {
+/// A [`User`] of whom a list shows what everyone sees: two columns of many.
+struct Person(Arc<model::Person>);
+
+impl Readable for Person {
+    type Object = User;
+
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
-            "id" => |user, _, json| json.id(user.0.id),
-            "displayName" => |user, _, json| json.text(&user.0.display_name),
+            "id" => |person, _, json| json.id(person.0.id),
+            "displayName" => |person, _, json| json.text(&person.0.display_name),
             _ => return None,
         }))
     }
@@ -25,9 +32,9 @@ pub fn person<T: Readable>(
     field.loaded(
         Shape::One,
         move |row| Some(id(row)),
-        |request| UserById(request.app.db.clone()),
-        |_, user, _, users| {
-            users.extend(user.clone().map(User));
+        |request| PersonById(request.app.db.clone()),
+        |_, person, _, people| {
+            people.extend(person.clone().map(Person));
             Ok(())
         },
     )

@@ -135,6 +135,8 @@ pub struct SignInLimits {
     pub per_account_per_minute: u32,
     /// Refreshes by one address in a minute.
     pub refreshes_per_minute: u32,
+    /// Refreshes of all sessions of one account in a minute, from wherever.
+    pub refreshes_per_account_per_minute: u32,
 }
 
 /// Where limits are counted.
@@ -553,6 +555,7 @@ impl Config {
                 per_init_data: r.number("SIGN_IN_PER_INIT_DATA", 1..=1_000_000),
                 per_account_per_minute: r.number("SIGN_IN_PER_ACCOUNT", 1..=1_000_000),
                 refreshes_per_minute: r.number("REFRESH_PER_MINUTE", 1..=1_000_000),
+                refreshes_per_account_per_minute: r.number("REFRESH_PER_ACCOUNT", 1..=1_000_000),
             },
             points: read_points(&mut r),
             limit_store: r.choice(

@@ -175,6 +175,11 @@ pub static SETTINGS: &[Setting] = &[
         "300",
         "Token refreshes an address may try in a minute.",
     ),
+    fixed(
+        "REFRESH_PER_ACCOUNT",
+        "120",
+        "Token refreshes that the sessions of one account may try together in a minute, from wherever.",
+    ),
     open(
         "SMTP_HOST",
         "The mail server; absent: in development mail goes into the log and MAIL_DIR, in production none is sent and what needs it answers UNAVAILABLE.",

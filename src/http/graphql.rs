@@ -32,6 +32,7 @@ use super::{
 };
 use crate::{
     auth::{self, Refusal, viewer::Viewer},
+    features::accounts::service as accounts,
     graphql::{
         documents::{Document, DocumentError},
         errors::TopLevelCode,
@@ -300,36 +301,54 @@ async fn take(http: &Http, viewer: &Viewer, plan: &Plan) -> Result<Standings, Bo
         });
         taken.points(viewer.user_id(), costs.fold(0, u64::saturating_add));
     }
+    let mut refreshed = Vec::new();
     for prepared in plan.operations.iter().flatten() {
-        take_tries(&mut taken, viewer, prepared);
+        refreshed.extend(take_tries(&mut taken, viewer, prepared));
     }
-    if let Some(charge) = taken.beyond() {
-        let (cost, rate) = (charge.cost, charge.rate);
-        let message = format!(
-            "The request takes {cost} of the limit \"{}\", which never has more than {}.",
-            rate.name, rate.quota
-        );
-        return Err(Answer::limit(LimitError {
-            kind: LimitKind::TooComplex,
-            message,
-            position: None,
-        }));
+    within_buckets(&taken)?;
+    if !refreshed.is_empty() {
+        // Whose session it is costs a statement, which an address that is over its limit anyway does not get.
+        if let Some(refusal) = taken.refusal(&http.app) {
+            return Ok(refusal);
+        }
+        let people = accounts::refreshed(&http.app, &refreshed).await;
+        for person in people.map_err(|error| Answer::failed(&error))? {
+            taken.refresh_of(person);
+        }
+        within_buckets(&taken)?;
     }
     let standings = taken.take(&http.app).await;
     standings.map_err(|error| Answer::failed(&error))
 }
 
-/// Counts an operation's sign-ins and refreshes.
-fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) {
+/// Refuses for good what takes more than a full bucket has.
+fn within_buckets(taken: &Taken<'_>) -> Result<(), Box<Answer>> {
+    let Some(charge) = taken.beyond() else {
+        return Ok(());
+    };
+    let (cost, rate) = (charge.cost, charge.rate);
+    let message = format!(
+        "The request takes {cost} of the limit \"{}\", which never has more than {}.",
+        rate.name, rate.quota
+    );
+    Err(Answer::limit(LimitError {
+        kind: LimitKind::TooComplex,
+        message,
+        position: None,
+    }))
+}
+
+/// Counts an operation's sign-ins and refreshes; answers the tokens that it refreshes.
+fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) -> Vec<String> {
     if prepared.measured.operation != OperationType::Mutation {
-        return;
+        return Vec::new();
     }
     let Ok(operation) = select(&prepared.document, prepared.operation_name.as_deref()) else {
-        return;
+        return Vec::new();
     };
-    let arguments = |field: &str, argument: &str| {
+    let arguments = |field: &str, path: &str| {
         let (document, variables) = (&prepared.document, &prepared.variables);
-        root_arguments(document, &operation.node, variables, field, argument)
+        root_arguments(document, &operation.node, variables, field, path)
     };
     for field in ["authTelegram", "accountLinkTelegram"] {
         for init_data in arguments(field, "initData") {
@@ -338,15 +357,15 @@ fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) {
     }
     // What sends a mail is limited by address of the mail besides (rule 22).
     let accounts = [
-        ("authRegister", "input"),
+        ("authRegister", "input.email"),
         ("authLogin", "login"),
         ("emailCodeSend", "email"),
         ("emailVerify", "email"),
         ("passwordReset", "email"),
         ("accountLinkEmail", "email"),
     ];
-    for (field, argument) in accounts {
-        for account in arguments(field, argument) {
+    for (field, path) in accounts {
+        for account in arguments(field, path) {
             taken.account(&account);
         }
     }
@@ -358,7 +377,9 @@ fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) {
     for _ in arguments("passwordChange", "input") {
         taken.account(&own);
     }
-    for _ in arguments("authRefresh", "refreshToken") {
+    let refreshed = arguments("authRefresh", "refreshToken");
+    for _ in &refreshed {
         taken.refresh();
     }
+    refreshed
 }

@@ -21,6 +21,8 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const USER: &str = "user";
 const ADDRESS: &str = "address";
+/// The limits of whom somebody else may be trying to be.
+const HIDDEN: [&str; 3] = ["account", "init-data", "refresh-account"];
 
 /// Seconds, begun ones counted, at least one.
 pub fn whole_seconds(duration: Duration) -> u64 {
@@ -34,6 +36,7 @@ pub struct RateLimits {
     init_data: Rate,
     account: Rate,
     refresh: Rate,
+    refresh_account: Rate,
     user: Option<Rate>,
     address: Option<Rate>,
 }
@@ -74,6 +77,7 @@ impl RateLimits {
             init_data,
             account: per_minute("account", limits.per_account_per_minute),
             refresh: per_minute("refresh", limits.refreshes_per_minute),
+            refresh_account: per_minute("refresh-account", limits.refreshes_per_account_per_minute),
             user: points(USER, &config.points.user),
             address: points(ADDRESS, &config.points.address),
         }
@@ -137,15 +141,26 @@ impl Request<'_> {
         }
     }
 
-    /// A refresh.
+    /// A refresh, of whatever token.
     pub fn refresh(&mut self) {
         let network = self.network.clone();
         self.charge(self.limits.refresh, network.as_bytes(), 1);
     }
 
+    /// A refresh of a session of this person.
+    pub fn refresh_of(&mut self, user: UserId) {
+        self.charge(self.limits.refresh_account, user.0.as_bytes(), 1);
+    }
+
     /// What asks for more than there ever is, if anything does.
     pub fn beyond(&self) -> Option<&Charge> {
         self.charges.beyond()
+    }
+
+    /// How the limits stand where they are known to refuse, before anything is asked of the database.
+    pub fn refusal(&self, app: &App) -> Option<Standings> {
+        let standings = self.limits.buckets.refusal(app, &self.charges)?;
+        Some(Standings(standings))
     }
 
     /// Takes all of it, or nothing where a limit refuses.
@@ -179,9 +194,8 @@ impl Standings {
         match self.refused() {
             Some(refused) => vec![refused],
             None => {
-                let hidden = ["account", "init-data"];
                 let all = self.0.iter();
-                all.filter(|standing| !hidden.contains(&standing.rate.name))
+                all.filter(|standing| !HIDDEN.contains(&standing.rate.name))
                     .collect()
             }
         }
@@ -332,6 +346,7 @@ mod tests {
             standing(USER, 2, None),
             standing("sign-in", 1, None),
             standing("account", 0, None),
+            standing("refresh-account", 0, None),
         ]);
         let policy = "\"user\";q=3;w=60, \"sign-in\";q=3;w=60";
         assert_eq!(passed["ratelimit-policy"], policy);

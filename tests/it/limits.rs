@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use companion::config::{Config, LimitStore, PointLimit};
+use companion::{
+    config::{Config, LimitStore, PointLimit},
+    features::accounts::service,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -28,7 +31,10 @@ async fn post(client: &Client, body: Value) -> Raw {
     if let Some(token) = client.token() {
         request = request.bearer_auth(token);
     }
-    let response = request.send().await.unwrap();
+    raw(request.send().await.unwrap()).await
+}
+
+async fn raw(response: reqwest::Response) -> Raw {
     let header = |name: &str| {
         let value = response.headers().get(name)?;
         Some(value.to_str().unwrap().to_owned())
@@ -162,6 +168,150 @@ async fn ones_own_password_is_guessed_slowly_from_wherever() {
         ask(&eve, guess).await.status,
     ];
     assert_eq!(statuses, [200, 200, 429, 200]);
+}
+
+/// Posts from this address, as a proxy tells it.
+async fn post_from(client: &Client, address: &str, query: &str, variables: Value) -> Raw {
+    let body = json!({ "query": query, "variables": variables });
+    let request = client.http().post(client.url("/graphql"));
+    let request = request.header("x-forwarded-for", address).json(&body);
+    raw(request.send().await.unwrap()).await
+}
+
+/// An address that nothing came from before.
+fn somewhere(number: usize) -> String {
+    format!("198.51.100.{number}")
+}
+
+const REFRESH: &str = "mutation($token: String!) { authRefresh(refreshToken: $token) { refreshToken userErrors { code } } }";
+
+async fn refresh_from(app: &TestApp, address: &str, token: &str) -> Raw {
+    let token = json!({ "token": token });
+    post_from(&app.anonymous(), address, REFRESH, token).await
+}
+
+/// The refresh token of a new session of this person.
+async fn session_of(app: &TestApp, person: &Client) -> String {
+    let id = person.user_id.parse().unwrap();
+    let signed_in = service::issue_for_operator(&app.app, id).await.unwrap();
+    signed_in.refresh_token
+}
+
+/// A person's sessions share a bucket, from wherever they are refreshed; whoever has none of them stays out of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn refreshes_are_counted_by_account_from_wherever() {
+    for store in STORES {
+        let app = TestApp::start_with(|config| {
+            config.limit_store = store;
+            config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+            config.sign_in_limits.refreshes_per_minute = 4;
+            config.sign_in_limits.refreshes_per_account_per_minute = 3;
+        })
+        .await;
+        let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+        let mut mias = Vec::new();
+        for _ in 0..4 {
+            mias.push(session_of(&app, &mia).await);
+        }
+        let eves = session_of(&app, &eve).await;
+        // Nobody's, and one whose session has ended, as often as anybody likes.
+        let ended = session_of(&app, &mia).await;
+        let log_out = "mutation($token: String!) { authLogout(refreshToken: $token) { loggedOut userErrors { code } } }";
+        let token = json!({ "token": ended });
+        app.anonymous()
+            .post(log_out, token)
+            .await
+            .payload("authLogout");
+        let made_up = "A".repeat(43);
+        for (number, token) in [&ended, &made_up, "x"]
+            .into_iter()
+            .cycle()
+            .take(9)
+            .enumerate()
+        {
+            let answer = refresh_from(&app, &somewhere(number), token).await;
+            let payload = &answer.body["data"]["authRefresh"];
+            assert_eq!(payload["userErrors"][0]["code"], "INVALID_CREDENTIALS");
+            assert_eq!(answer.limits, "\"refresh\";r=3;t=15");
+        }
+
+        for (number, token) in mias.iter().take(3).enumerate() {
+            let answer = refresh_from(&app, &somewhere(20 + number), token).await;
+            let payload = &answer.body["data"]["authRefresh"];
+            assert!(payload["refreshToken"].is_string(), "{}", answer.body);
+            // What is left to the account is for nobody to see.
+            assert_eq!(answer.limits, "\"refresh\";r=3;t=15");
+        }
+        let refused = refresh_from(&app, &somewhere(30), &mias[3]).await;
+        assert_eq!(refused.status, 429);
+        assert_eq!(refused.extensions()["code"], "RATE_LIMITED");
+        assert_eq!(refused.extensions()["retryAfterMs"], 20_000);
+        assert_eq!(refused.retry_after.as_deref(), Some("20"));
+        assert_eq!(refused.limits, "\"refresh-account\";r=0;t=20");
+        assert!(refused.body.get("data").is_none());
+        // It took nothing from the address, which others share, nor from the token.
+        let other = refresh_from(&app, &somewhere(30), &eves).await;
+        assert_eq!(other.limits, "\"refresh\";r=3;t=15");
+        app.app.clock.advance(SignedDuration::from_secs(20));
+        let again = refresh_from(&app, &somewhere(31), &mias[3]).await;
+        let payload = &again.body["data"]["authRefresh"];
+        assert!(payload["refreshToken"].is_string(), "{}", again.body);
+
+        // Several at once are one sum, which no waiting makes smaller.
+        app.app.clock.advance(SignedDuration::from_mins(1));
+        let many = "mutation($t: String!) { a: authRefresh(refreshToken: $t) { expiresAt } b: authRefresh(refreshToken: $t) { expiresAt }
+            c: authRefresh(refreshToken: $t) { expiresAt } d: authRefresh(refreshToken: $t) { expiresAt } }";
+        let token = json!({ "t": eves });
+        let never = post_from(&app.anonymous(), &somewhere(40), many, token).await;
+        assert_eq!(never.extensions()["code"], "QUERY_TOO_COMPLEX");
+
+        // An address over its own limit makes the database look for no token.
+        for _ in 0..4 {
+            let answer = refresh_from(&app, &somewhere(50), &made_up).await;
+            assert_eq!(answer.status, 200);
+        }
+        let refused = refresh_from(&app, &somewhere(50), &eves).await;
+        assert_eq!(refused.limits, "\"refresh\";r=0;t=15");
+        if store == LimitStore::Memory {
+            assert_eq!(refused.statements, 0);
+        }
+    }
+}
+
+/// Whoever registers tries an account as whoever signs in does, however the document is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_are_counted_by_account_from_wherever() {
+    let app = TestApp::start_with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.sign_in_limits.per_account_per_minute = 3;
+    })
+    .await;
+    let literal = "mutation { authRegister(input: { email: \"mia@example.org\", password: \"correct horse battery\", displayName: \"Mia\" }) { emailSent userErrors { code } } }";
+    let inside = "mutation($email: EmailAddress!) { authRegister(input: { email: $email, password: \"correct horse battery\", displayName: \"Mia\" }) { emailSent userErrors { code } } }";
+    let whole = "mutation($input: AuthRegisterInput!) { authRegister(input: $input) { emailSent userErrors { code } } }";
+    let input = |email: &str| json!({ "input": { "email": email, "password": "correct horse battery", "displayName": "Mia" } });
+    let anyone = app.anonymous();
+    let mut statuses = Vec::new();
+    for (number, (query, variables)) in [
+        (literal, json!({})),
+        (inside, json!({ "email": " MIA@example.org" })),
+        (whole, input("mia@EXAMPLE.org")),
+        (literal, json!({})),
+        (whole, input("mia@example.org")),
+        (whole, input("eve@example.org")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = post_from(&anyone, &somewhere(number), query, variables).await;
+        statuses.push(answer.status);
+    }
+    assert_eq!(statuses, [200, 200, 200, 429, 429, 200]);
+    // The same account as of a sign-in.
+    let log_in = "mutation { authLogin(login: \"mia@example.org\", password: \"a guess\") { userErrors { code } } }";
+    let refused = post_from(&anyone, &somewhere(10), log_in, json!({})).await;
+    assert_eq!(refused.limits, "\"account\";r=0;t=20");
+    assert_eq!(refused.extensions()["code"], "RATE_LIMITED");
 }
 
 /// Two servers of one database, by one clock.

@@ -137,9 +137,9 @@ async fn accounts(ledger: &mut Ledger) {
     let signed_in = ledger.mutation(4, &anyone, sign_in, &[&data]).await;
     let refresh = "authRefresh(refreshToken: $) { refreshToken }";
     let token = text(&signed_in["refreshToken"]);
-    let fresh = ledger.mutation(7, &anyone, refresh, &[&token]).await;
+    let fresh = ledger.mutation(8, &anyone, refresh, &[&token]).await;
     // Within the grace it is the same again.
-    ledger.mutation(5, &anyone, refresh, &[&token]).await;
+    ledger.mutation(6, &anyone, refresh, &[&token]).await;
 
     let mut mia = anyone.with_token(&text(&signed_in["accessToken"]));
     mia.user_id = text(&signed_in["user"]["id"]);

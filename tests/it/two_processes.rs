@@ -247,6 +247,61 @@ async fn limits_in_postgresql_are_those_of_both() {
     assert_eq!(passed(both, 120, "{ __typename }").await, left);
 }
 
+/// One account's sessions, refreshed all at once from many addresses at both processes, have as many as the setting says.
+#[tokio::test(flavor = "multi_thread")]
+async fn refreshes_of_an_account_are_those_of_both() {
+    let app = people().await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    let settings = [
+        ("LIMITS", "postgres"),
+        ("TRUSTED_PROXIES", "127.0.0.1"),
+        ("REFRESH_PER_ACCOUNT", "3"),
+    ];
+    let settings = settings.map(|(name, value)| (name, value.to_owned()));
+    let (one, other) = two(&app, &settings).await;
+    let both = [one.anonymous(), other.anonymous()];
+    let token_of = async |person: &Client| {
+        let id: UserId = person.user_id.parse().unwrap();
+        let signed_in = service::issue_for_operator(&app.app, id).await.unwrap();
+        signed_in.refresh_token
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..5 {
+        tokens.push(token_of(&mia).await);
+    }
+    let refresh = async |number: usize, token: &str| {
+        let query = "mutation($token: String!) { authRefresh(refreshToken: $token) { refreshToken userErrors { code } } }";
+        let body = json!({ "query": query, "variables": { "token": token } });
+        let client = &both[number % 2];
+        let address = format!("198.51.100.{number}");
+        let request = client.http().post(client.url("/graphql"));
+        let request = request.header("x-forwarded-for", address).json(&body);
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.unwrap())
+    };
+    let made_up = "A".repeat(43);
+    for (status, answer) in join_all((0..20).map(|number| refresh(number, &made_up))).await {
+        assert_eq!(status, 200, "{answer}");
+    }
+    let tries = (0..30).map(|number| refresh(number, &tokens[number % tokens.len()]));
+    let mut passed = 0;
+    for (status, answer) in join_all(tries).await {
+        if status == 200 {
+            passed += 1;
+            let payload = &answer["data"]["authRefresh"];
+            assert!(payload["refreshToken"].is_string(), "{answer}");
+        } else {
+            let extensions = &answer["errors"][0]["extensions"];
+            assert_eq!((status, &extensions["code"]), (429, &json!("RATE_LIMITED")));
+            assert!(extensions["retryAfterMs"].as_u64().unwrap() > 0);
+        }
+    }
+    assert_eq!(passed, 3);
+    let others = token_of(&eve).await;
+    assert_eq!(refresh(0, &others).await.0, 200);
+}
+
 /// By default each counts for itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_in_memory_are_those_of_each() {

@@ -114,6 +114,23 @@ pub async fn session_of_token(
         .optional()
 }
 
+/// Which of these hashes are of tokens whose session lives, used ones too, and whose session it is.
+pub async fn people_of_live_tokens(
+    conn: &mut AsyncPgConnection,
+    hashes: &[[u8; 32]],
+    now: Instant,
+) -> QueryResult<Vec<(Vec<u8>, UserId)>> {
+    let hashes: Vec<&[u8]> = hashes.iter().map(|hash| hash.as_slice()).collect();
+    refresh_tokens::table
+        .inner_join(sessions::table.on(sessions::id.eq(refresh_tokens::session_id)))
+        .filter(refresh_tokens::token_hash.eq_any(hashes))
+        .filter(refresh_tokens::expires_at.gt(now))
+        .filter(sessions::revoked_at.is_null())
+        .select((refresh_tokens::token_hash, sessions::user_id))
+        .load(conn)
+        .await
+}
+
 /// A session with its person, locked against other refreshes and endings of it.
 pub async fn lock_session(
     conn: &mut AsyncPgConnection,

@@ -246,6 +246,26 @@ fn invalid_refresh_token() -> Error {
     .into()
 }
 
+/// Whose live session each of these refresh tokens belongs to, for the limit of an account. One that belongs to none,
+/// made up or of a session that has ended, is nobody's: whoever has such a one must not use up what a person may do.
+pub async fn refreshed(app: &App, presented: &[String]) -> Result<Vec<UserId>> {
+    let tokens = presented
+        .iter()
+        .filter_map(|text| RefreshToken::parse(text));
+    let hashes: Vec<[u8; 32]> = tokens.map(|token| token.hash()).collect();
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = Instant(app.clock.now());
+    let mut conn = app.db.conn().await?;
+    let live = model::people_of_live_tokens(&mut conn, &hashes, now).await?;
+    let owner = |hash: &[u8; 32]| {
+        let mut live = live.iter();
+        live.find(|(of, _)| of == hash).map(|(_, person)| *person)
+    };
+    Ok(hashes.iter().filter_map(owner).collect())
+}
+
 /// Exchanges a refresh token for the next pair (rule 21).
 ///
 /// Errors: `INVALID_CREDENTIALS` for every token that does not work, whatever the reason; a reuse outside of the grace

@@ -25,10 +25,7 @@ impl Memory {
     /// Takes all of it or nothing, at `now`. One lock for all buckets: it is held for less than a microsecond.
     pub(super) fn take(&self, charges: &[Charge], now: i64) -> Vec<Standing> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let ahead: Vec<i64> = charges
-            .iter()
-            .map(|charge| charge.ahead(kept.full_at.get(&charge.key).copied(), now))
-            .collect();
+        let ahead = kept.ahead(charges, now);
         let both = || charges.iter().zip(&ahead);
         let taken = both().all(|(charge, ahead)| charge.fits(*ahead));
         if taken {
@@ -42,9 +39,28 @@ impl Memory {
             .map(|(charge, ahead)| charge.standing(*ahead, taken))
             .collect()
     }
+
+    /// What [`take`](Self::take) would answer where it would refuse; takes nothing.
+    pub(super) fn refusal(&self, charges: &[Charge], now: i64) -> Option<Vec<Standing>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ahead = kept.ahead(charges, now);
+        let both = || charges.iter().zip(ahead.iter().copied());
+        let refuses = both().any(|(charge, ahead)| !charge.fits(ahead));
+        let standings = both().map(|(charge, ahead)| charge.standing(ahead, false));
+        refuses.then(|| standings.collect())
+    }
 }
 
 impl Kept {
+    /// How far each bucket is from full.
+    fn ahead(&self, charges: &[Charge], now: i64) -> Vec<i64> {
+        let full_at = |charge: &Charge| self.full_at.get(&charge.key).copied();
+        let ahead = charges.iter();
+        ahead
+            .map(|charge| charge.ahead(full_at(charge), now))
+            .collect()
+    }
+
     /// Forgets full buckets whenever there are twice as many as the last time, so that each is looked at a few times
     /// at most.
     fn forget(&mut self, now: i64) {
@@ -80,7 +96,10 @@ mod tests {
         let (small, large) = (charge(1, 1), charge(2, 10));
         let first = memory.take(&[small, large], 0);
         assert_eq!((first[0].remaining, first[1].remaining), (0, 9));
+        let refusal = memory.refusal(&[large, small], 0);
+        assert_eq!(memory.refusal(&[large], 0), None);
         let refused = memory.take(&[large, small], 0);
+        assert_eq!(refusal.as_ref(), Some(&refused));
         assert_eq!((refused[0].remaining, refused[0].retry_after), (9, None));
         assert_eq!(refused[1].retry_after, Some(Duration::from_secs(60)));
         assert_eq!(memory.take(&[large], 0)[0].remaining, 8);

@@ -77,6 +77,17 @@ impl Buckets {
             Store::Postgres => shared(app, charges, Instant(now)).await,
         }
     }
+
+    /// What [`take`](Self::take) would answer where it would refuse, as far as that is known without a statement: of the
+    /// buckets of this process. Takes nothing.
+    pub fn refusal(&self, app: &App, charges: &Charges) -> Option<Vec<Standing>> {
+        match &self.store {
+            Store::Memory(memory) => {
+                memory.refusal(charges.as_slice(), app.clock.now().as_microsecond())
+            }
+            Store::Postgres => None,
+        }
+    }
 }
 
 async fn shared(app: &App, charges: &[Charge], now: Instant) -> Result<Vec<Standing>> {

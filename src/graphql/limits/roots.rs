@@ -1,12 +1,15 @@
-//! The root fields of an operation with an argument's text, for limits that depend on it.
+//! The root fields of an operation with a text of their arguments, for limits that depend on it.
+
+use std::str::Split;
 
 use async_graphql::{
-    Value as ConstValue, Variables,
+    Name, Value as ConstValue, Variables,
     parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet},
 };
 use async_graphql_value::Value;
 
-/// The texts of `argument` in each selection of the root field `field`, through fragments; empty where it is no text.
+/// The texts at `path`, an argument or, after dots, what an input object has in it (`input.email`), in each selection of
+/// the root field `field`, through fragments; empty where there is no text.
 ///
 /// The operation's root fields have been counted and are few.
 pub fn root_arguments(
@@ -14,14 +17,14 @@ pub fn root_arguments(
     operation: &OperationDefinition,
     variables: &Variables,
     field: &str,
-    argument: &str,
+    path: &str,
 ) -> Vec<String> {
     let mut search = Search {
         document,
         operation,
         variables,
         field,
-        argument,
+        path,
         found: Vec::new(),
     };
     search.set(&operation.selection_set.node);
@@ -33,7 +36,7 @@ struct Search<'a> {
     operation: &'a OperationDefinition,
     variables: &'a Variables,
     field: &'a str,
-    argument: &'a str,
+    path: &'a str,
     found: Vec<String>,
 }
 
@@ -42,8 +45,9 @@ impl Search<'_> {
         for selection in &set.items {
             match &selection.node {
                 Selection::Field(field) if field.node.name.node == self.field => {
-                    let value = field.node.get_argument(self.argument);
-                    let text = value.and_then(|value| self.text(&value.node));
+                    let mut names = self.path.split('.');
+                    let value = names.next().and_then(|name| field.node.get_argument(name));
+                    let text = value.and_then(|value| self.text(&value.node, names));
                     self.found.push(text.unwrap_or_default());
                 }
                 Selection::Field(_) => {}
@@ -58,24 +62,33 @@ impl Search<'_> {
         }
     }
 
-    fn text(&self, value: &Value) -> Option<String> {
-        let value = match value {
-            Value::String(text) => return Some(text.clone()),
-            Value::Variable(name) => self.variables.get(name).or_else(|| {
-                let mut definitions = self.operation.variable_definitions.iter();
-                let definition =
-                    definitions.find(|definition| definition.node.name.node == *name)?;
-                definition
-                    .node
-                    .default_value
-                    .as_ref()
-                    .map(|value| &value.node)
-            }),
-            _ => None,
+    /// The text in a value that is written in the document, where each part may be a variable.
+    fn text(&self, value: &Value, mut names: Split<'_, char>) -> Option<String> {
+        let known = match value {
+            Value::Variable(name) => self.variable(name)?,
+            Value::Object(object) => {
+                let value = object.get(names.next()?)?;
+                return self.text(value, names);
+            }
+            Value::String(text) => return names.next().is_none().then(|| text.clone()),
+            _ => return None,
         };
-        match value {
-            Some(ConstValue::String(text)) => Some(text.clone()),
+        match names.try_fold(known, |value, name| match value {
+            ConstValue::Object(object) => object.get(name),
+            _ => None,
+        })? {
+            ConstValue::String(text) => Some(text.clone()),
             _ => None,
         }
+    }
+
+    /// A variable's value, its default where it is absent.
+    fn variable(&self, name: &Name) -> Option<&ConstValue> {
+        self.variables.get(name).or_else(|| {
+            let mut definitions = self.operation.variable_definitions.iter();
+            let definition = definitions.find(|definition| definition.node.name.node == *name)?;
+            let default = definition.node.default_value.as_ref();
+            default.map(|value| &value.node)
+        })
     }
 }

@@ -267,6 +267,39 @@ fn only_sign_in_documents_are_told_apart() {
     assert!(!only("{ me { id } }"));
 }
 
+#[test]
+fn texts_of_arguments_are_found_wherever_they_are_written() {
+    let found = |query: &str, variables: Value| {
+        let document = parse_query(query).unwrap();
+        let operation = select(&document, None).unwrap();
+        let variables = Variables::from_json(variables);
+        let texts = |path| root_arguments(&document, &operation.node, &variables, "join", path);
+        (texts("input.email"), texts("code"))
+    };
+    let one = |text: &str| vec![text.to_owned()];
+    let none = json!({});
+    let literal = "mutation { join(input: { name: \"x\", email: \"a\" }, code: \"c\") { ok } }";
+    assert_eq!(found(literal, none.clone()), (one("a"), one("c")));
+    let inside = "mutation($email: String = \"d\") { join(input: { email: $email }) { ok } }";
+    assert_eq!(found(inside, json!({ "email": "a" })).0, one("a"));
+    assert_eq!(found(inside, none.clone()).0, one("d"));
+    let whole = "mutation($input: Input = { email: \"d\" }) { ...M } fragment M on Mutation { it: join(input: $input) { ok } }";
+    let variables = json!({ "input": { "email": "a" } });
+    assert_eq!(found(whole, variables).0, one("a"));
+    assert_eq!(found(whole, none.clone()).0, one("d"));
+    // Counted all the same.
+    for odd in [
+        "join(input: \"a\")",
+        "join(input: { email: { email: \"a\" } })",
+        "join(input: { name: \"x\" })",
+        "join",
+        "join(input: $no)",
+    ] {
+        let query = format!("mutation {{ {odd} {{ ok }} }}");
+        assert_eq!(found(&query, none.clone()).0, one(""), "{odd}");
+    }
+}
+
 fn bomb(fragments: usize, leaf: &str) -> String {
     let mut query = String::from("query A { me { id } } query B { me { ...F0 } }");
     for i in 0..fragments - 1 {

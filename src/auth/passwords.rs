@@ -54,6 +54,11 @@ impl Password {
         Self(SecretString::from(text))
     }
 
+    /// Whether it is the same text as another that the same person typed.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+
     /// Whether it may become somebody's password.
     ///
     /// # Errors

@@ -254,6 +254,15 @@ async fn a_new_password_ends_the_other_sessions() {
         code(&weak, "passwordChange"),
         ("INVALID_INPUT".into(), json!(["input", "newPassword"]))
     );
+    // Whether what is typed twice is the password of now shows in nothing.
+    for same in [PASSWORD, "another password"] {
+        let same = change(&first, same, same).await;
+        assert_eq!(
+            code(&same, "passwordChange"),
+            ("INVALID_INPUT".into(), json!(["input", "newPassword"]))
+        );
+    }
+    assert!(works(&second).await);
     change(&first, PASSWORD, "a new password")
         .await
         .payload("passwordChange");

@@ -313,7 +313,8 @@ async fn replace(
 
 /// Changes the viewer's password; their other sessions end.
 ///
-/// Errors: `INVALID_INPUT` for the new one, `INVALID_STATE` without a password, `INVALID_CREDENTIALS` for the old one.
+/// Errors: `INVALID_INPUT` for the new one, which must be another one, `INVALID_STATE` without a password,
+/// `INVALID_CREDENTIALS` for the old one.
 pub async fn change_password(
     app: &App,
     viewer: &Viewer,
@@ -328,7 +329,12 @@ pub async fn change_password(
     drop(conn);
     let mut problems = Problems::new();
     let good = new.check(user.email.as_deref(), user.username.as_deref());
-    problems.take("input.newPassword", good);
+    let good = problems.take("input.newPassword", good);
+    // Before the old one is tried: whether it is right shows in nothing that is said here.
+    if good.is_some() && new.is(current) {
+        let message = "This must differ from the password of now.";
+        problems.invalid("input.newPassword", message);
+    }
     problems.check()?;
     let Some(stored) = kept.clone().map(PasswordHash::from_stored) else {
         let message = "This account has no password: `passwordReset` sets one.";

@@ -58,7 +58,7 @@ pub struct PasswordChangeInput {
     /// The password of now, unchanged.
     #[graphql(secret)]
     pub current_password: String,
-    /// 8 to 256 characters, none of the commonest; it is taken unchanged.
+    /// 8 to 256 characters, none of the commonest and not the password of now; it is taken unchanged.
     #[graphql(secret)]
     pub new_password: String,
 }
@@ -191,9 +191,9 @@ impl EmailMutations {
         AuthPayload::of(refusal(app, viewer, "auth.passwordReset", None, done).await)
     }
 
-    /// Changes your password; your other sessions end, and a mail tells you. Codes: `INVALID_INPUT`,
-    /// `INVALID_CREDENTIALS` (the password of now), `INVALID_STATE` (`details.state` NO_PASSWORD: set one by
-    /// `passwordReset`).
+    /// Changes your password; your other sessions end, and a mail tells you. Codes: `INVALID_INPUT` (also a new one that
+    /// is the old one), `INVALID_CREDENTIALS` (the password of now), `INVALID_STATE` (`details.state` NO_PASSWORD: set one
+    /// by `passwordReset`).
     async fn password_change(
         &self,
         ctx: &Context<'_>,

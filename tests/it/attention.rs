@@ -273,4 +273,10 @@ async fn nobody_settles_a_claim_of_their_own() {
         ["NOT_ALLOWED"]
     );
     assert_eq!(bookings_list(&market).await, json!([{ "id": id }]));
+    let refused = format!(
+        "audit_events WHERE outcome = 'REFUSED' AND action = 'booking.attention_clear' AND after->>'code' = 'NOT_ALLOWED'
+            AND target_kind = 'bkg' AND target_id = '{}'",
+        uuid::<companion::db::ids::BookingId>(&id)
+    );
+    assert_eq!(market.app.count(&refused).await, 1);
 }

@@ -475,7 +475,7 @@ async fn decisions_are_for_staff_and_never_about_oneself() {
     assert_eq!(
         count(
             &app,
-            "audit_events WHERE action = 'provider.approve' AND outcome = 'REFUSED'"
+            "audit_events WHERE action = 'provider.approve' AND outcome = 'REFUSED' AND after->>'code' = 'SELF_ACTION' AND target_kind = 'prv'"
         )
         .await,
         1

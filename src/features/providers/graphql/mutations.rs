@@ -9,9 +9,15 @@ use super::{
     ProviderServicePricingSetInput, ProviderSuspendInput, ProviderUpdateInput,
 };
 use crate::{
-    db::retry_conflict,
+    db::{
+        ids::{ProviderId, TypedId},
+        retry_conflict,
+    },
     error::Result,
-    features::providers::service::{self, Application, Change, NewPrice},
+    features::{
+        audit::service::refusal,
+        providers::service::{self, Application, Change, NewPrice},
+    },
     graphql::{args, context::ContextExt},
     payload,
 };
@@ -72,6 +78,22 @@ payload! {
     }
 }
 
+/// Writes down what staff were refused. What anybody else is, only fills the trail.
+async fn refused<T>(
+    ctx: &Context<'_>,
+    action: &'static str,
+    id: Option<ProviderId>,
+    outcome: Result<T>,
+) -> Result<T> {
+    let (app, viewer) = (ctx.app(), ctx.viewer());
+    let staff = ["providers:read", "providers:review", "providers:suspend"];
+    if !staff.iter().any(|permission| viewer.may(permission)) {
+        return outcome;
+    }
+    let target = id.map(|id| (ProviderId::PREFIX, id.0));
+    refusal(app, viewer, action, target, outcome).await
+}
+
 /// Mutations of providers.
 #[derive(Default)]
 pub struct ProviderMutations;
@@ -106,6 +128,7 @@ impl ProviderMutations {
         let updated =
             retry_conflict(|| service::update(app, viewer, id, change.clone(), expected_version))
                 .await;
+        let updated = refused(ctx, "provider.update", id, updated).await;
         ProviderUpdatePayload::of(updated.map(Provider::from_row))
     }
 
@@ -116,9 +139,9 @@ impl ProviderMutations {
         #[graphql(desc = "The profile (`prv_…`).")] id: ID,
     ) -> Result<ProviderApplicationWithdrawPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
-        let withdrawn =
-            retry_conflict(|| async { service::withdraw(app, viewer, args::id(&id, "id")?).await })
-                .await;
+        let id = args::maybe_id(&id);
+        let withdrawn = retry_conflict(|| service::withdraw(app, viewer, id)).await;
+        let withdrawn = refused(ctx, "provider.withdraw", id, withdrawn).await;
         ProviderApplicationWithdrawPayload::of(withdrawn.map(Provider::from_row))
     }
 
@@ -135,10 +158,11 @@ impl ProviderMutations {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let ProviderApplicationReviewInput { decision, reason } = input;
         let (id, reason) = (args::maybe_id(&id), reason.as_deref());
-        let reviewed = retry_conflict(|| {
-            service::review(app, viewer, id, decision.into(), reason, expected_version)
-        })
-        .await;
+        let decision = service::Decision::from(decision);
+        let reviewed =
+            retry_conflict(|| service::review(app, viewer, id, decision, reason, expected_version))
+                .await;
+        let reviewed = refused(ctx, decision.action(), id, reviewed).await;
         ProviderApplicationReviewPayload::of(reviewed.map(Provider::from_row))
     }
 
@@ -157,6 +181,7 @@ impl ProviderMutations {
         let id = args::maybe_id(&id);
         let suspended =
             retry_conflict(|| service::suspend(app, viewer, id, &reason, expected_version)).await;
+        let suspended = refused(ctx, "provider.suspend", id, suspended).await;
         ProviderSuspendPayload::of(suspended.map(Provider::from_row))
     }
 
@@ -170,10 +195,10 @@ impl ProviderMutations {
         expected_version: Option<i32>,
     ) -> Result<ProviderReinstatePayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
-        let reinstated = retry_conflict(|| async {
-            service::reinstate(app, viewer, args::id(&id, "id")?, expected_version).await
-        })
-        .await;
+        let id = args::maybe_id(&id);
+        let reinstated =
+            retry_conflict(|| service::reinstate(app, viewer, id, expected_version)).await;
+        let reinstated = refused(ctx, "provider.reinstate", id, reinstated).await;
         ProviderReinstatePayload::of(reinstated.map(Provider::from_row))
     }
 

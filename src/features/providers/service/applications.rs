@@ -287,10 +287,10 @@ pub async fn update(
 /// Takes one's own application back while it waits.
 ///
 /// Errors: `NOT_FOUND`, `NOT_ALLOWED` for another's, `INVALID_STATE` once staff have decided.
-pub async fn withdraw(app: &App, viewer: &Viewer, id: ProviderId) -> Result<Provider> {
+pub async fn withdraw(app: &App, viewer: &Viewer, id: Option<ProviderId>) -> Result<Provider> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let before = lock(&mut tx, viewer, Some(id)).await?;
+    let before = lock(&mut tx, viewer, id).await?;
     if !before.is_owned_by(viewer) {
         return Err(Error::not_allowed("This is another person's application."));
     }

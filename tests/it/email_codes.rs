@@ -1,6 +1,7 @@
 //! Codes by e-mail (rule 22): tries, limits, expiry, and what holds under concurrency.
 
 use companion::{
+    auth::viewer::Viewer,
     error::{Error, ErrorCode},
     features::accounts::{
         codes,
@@ -191,7 +192,8 @@ async fn wishes_at_once_send_one_mail() {
         let (server, now) = (server.app.clone(), app.now());
         tokio::spawn(async move {
             let mut tx = server.db.begin().await?;
-            codes::send(&mut tx, &server, order(EMAIL, SignUp), now).await?;
+            let viewer = Viewer::anonymous("test".into(), None, None);
+            codes::send(&mut tx, &server, &viewer, order(EMAIL, SignUp), now).await?;
             tx.commit().await
         })
     });

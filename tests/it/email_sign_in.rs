@@ -266,6 +266,8 @@ async fn a_new_password_ends_the_other_sessions() {
     change(&first, PASSWORD, "a new password")
         .await
         .payload("passwordChange");
+    let told = "audit_events WHERE action = 'auth.passwordChange' AND after->'changed' = '[\"password\"]' AND jsonb_array_length(after->'sessions') = 1";
+    assert_eq!(app.count(told).await, 1);
     app.settle(&[&first]).await;
     assert!(works(&first).await && !works(&second).await);
     let old = log_in(&app, EMAIL, PASSWORD).await;

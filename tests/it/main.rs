@@ -10,6 +10,7 @@ mod access;
 mod accounts;
 mod attention;
 mod audit;
+mod audit_rows;
 mod availabilities;
 mod blocks;
 mod bookings;

@@ -13,13 +13,16 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::codes::Code,
+    auth::{codes::Code, viewer::Viewer},
     db::{
         Instant,
         ids::{EmailCodeId, UserId},
     },
     error::{Error, ErrorCode, Problem, Result},
-    features::users::model::Language,
+    features::{
+        audit::{self, Entry},
+        users::model::Language,
+    },
 };
 
 /// How long a code works.
@@ -55,6 +58,7 @@ pub struct Order {
 pub async fn send(
     tx: &mut AsyncPgConnection,
     app: &App,
+    viewer: &Viewer,
     order: Order,
     now: Timestamp,
 ) -> Result<()> {
@@ -95,6 +99,14 @@ pub async fn send(
         expires_at: Instant(now + LIFE),
     };
     model::replace(tx, &code).await?;
+    // Not to whom: an address is personal, and nobody's until it is proved.
+    let entry = Entry {
+        action: "auth.codeSend",
+        target: user_id.map(|id| ("usr", id.0)),
+        after: Some(json!({ "purpose": purpose })),
+        ..Entry::default()
+    };
+    audit::record(tx, app, viewer, now, entry).await?;
     mail::enqueue(tx, app, mail::Order::Code { code: id }, now).await
 }
 

@@ -63,7 +63,7 @@ pub(super) fn address(problems: &mut Problems, path: &str, typed: &str) -> Optio
 ///
 /// Errors: `INVALID_INPUT` for every bad field, `ALREADY_EXISTS` for the username, `TOO_MANY_ATTEMPTS`
 /// (`details.retryAfterMs`), `UNAVAILABLE`.
-pub async fn register(app: &App, new: &Registration) -> Result<()> {
+pub async fn register(app: &App, viewer: &Viewer, new: &Registration) -> Result<()> {
     let now = app.clock.now();
     let mut problems = Problems::new();
     let email = address(&mut problems, "input.email", &new.email);
@@ -102,7 +102,7 @@ pub async fn register(app: &App, new: &Registration) -> Result<()> {
         registration: Some(serde_json::to_value(pending).map_err(Error::internal)?),
     };
     let mut tx = app.db.begin().await?;
-    codes::send(&mut tx, app, order, now).await?;
+    codes::send(&mut tx, app, viewer, order, now).await?;
     tx.commit().await
 }
 
@@ -133,7 +133,7 @@ pub async fn send_code(
         registration: None,
     };
     let mut tx = app.db.begin().await?;
-    codes::send(&mut tx, app, order, now).await?;
+    codes::send(&mut tx, app, viewer, order, now).await?;
     tx.commit().await
 }
 
@@ -293,10 +293,11 @@ async fn replace(
         .filter(|person| person.user_id == user.id)
         .map(|person| person.session_id);
     let reason = RevokedReason::Revoked;
-    sessions::revoke_others(tx, user.id, but, reason, Instant(now)).await?;
+    let ended = sessions::revoke_others(tx, user.id, but, reason, Instant(now)).await?;
     let entry = Entry {
         action,
         target: Some(("usr", user.id.0)),
+        after: Some(json!({ "changed": ["password"], "sessions": ended })),
         ..Entry::default()
     };
     audit::record(tx, app, viewer, now, entry).await?;

@@ -237,13 +237,25 @@ async fn join(
         password = before.and_then(|(_, hash)| hash);
         erase(&mut tx, app, viewer, given_up.clone(), way.path(), now).await?;
     }
+    let before = kept.clone();
     let user = with_way_in(kept, given_up.as_ref(), &way, now);
+    let changed = audit::changed(&[
+        ("telegram", before.telegram_id != user.telegram_id),
+        ("email", before.verified_email() != user.verified_email()),
+        ("username", before.username != user.username),
+        ("city", before.city_id != user.city_id),
+        ("password", password.is_some()),
+    ]);
     write(&mut tx, &user, password.as_deref()).await?;
     let entry = Entry {
         action: way.action(),
         target: Some(("usr", user.id.0)),
-        after: Some(json!({ "givenUp": given_up.as_ref().map(|user| user.id) })),
-        ..Entry::default()
+        before: Some(json!({ "version": before.version })),
+        after: Some(json!({
+            "changed": changed,
+            "version": user.version,
+            "givenUp": given_up.as_ref().map(|user| user.id),
+        })),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tell(&mut tx, app, &user, &way, now).await?;

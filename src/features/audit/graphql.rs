@@ -108,7 +108,7 @@ impl AuditEvent {
         self.0.after.clone().map(Json)
     }
 
-    /// The client's address; null for jobs and webhooks.
+    /// The client's address, which an erasure leaves; null for jobs and webhooks.
     async fn ip_address(&self) -> Option<&str> {
         self.0.ip_address.as_deref()
     }

@@ -1,7 +1,13 @@
 //! The audit trail: who did what, on what, from where, before and after.
 //!
 //! Rows are written in the transaction of what they tell, and the database refuses to change or delete them. So they hold
-//! nothing that an erasure has to take away: see [`changed`].
+//! nothing that an erasure has to take away: see [`changed`]. The address a request came from stays, under the id of a
+//! person who is gone: what was done from it to others has to be found afterwards.
+//!
+//! Every change of state has its row, one that follows from another (a profile that closes with its account, a review that
+//! a no-show hides) has one of its own. None have refreshes that go well, whose session tells when it was last used; the
+//! clean-up of what has run out; and wrong parties of a booking or profile who are not staff, because rows that cannot be
+//! deleted are not for everybody to make.
 
 pub mod graphql;
 pub mod loaders;

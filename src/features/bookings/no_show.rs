@@ -70,7 +70,7 @@ pub async fn no_show(
             let (what, actor) = ((100, RefundCause::NoShow), Actor::Person(viewer, side));
             money::refund_due(&mut tx, app, &after, what, actor, now).await?;
         }
-        reviews::hide_of_booking(&mut tx, after.id, HIDDEN, now).await?;
+        reviews::hide_of_booking(&mut tx, app, viewer, after.id, HIDDEN, now).await?;
     }
     tx.commit().await?;
     Ok(after)

@@ -13,7 +13,7 @@ use crate::{
     auth::viewer::Viewer,
     db::{
         Instant, Transaction,
-        ids::{ProviderId, ProviderMediaId, UploadId, UserId},
+        ids::{MediaId, ProviderId, ProviderMediaId, UploadId, UserId},
     },
     error::{Error, ErrorCode, Problem, Problems, Result, violated_constraint},
     features::{
@@ -206,18 +206,20 @@ pub async fn reorder(
     Ok(ordered)
 }
 
-/// Takes every picture out of a portfolio, for good.
+/// Takes every picture out of a portfolio, for good; answers which. The caller writes the audit row.
 pub async fn erase(
     tx: &mut Transaction,
     app: &App,
     provider: ProviderId,
     now: Timestamp,
-) -> Result<()> {
+) -> Result<Vec<MediaId>> {
+    let mut removed = Vec::new();
     for item in model::portfolios(tx, &[provider]).await? {
         model::delete_item(tx, provider, item.row.id).await?;
         service::discard(tx, app, item.media.id, now).await?;
+        removed.push(item.media.id);
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Takes a picture out of the viewer's portfolio; it is gone for good. Answers it.

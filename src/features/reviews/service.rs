@@ -299,10 +299,12 @@ pub async fn moderate(
     Ok(after)
 }
 
-/// Hides the review of a booking in which the provider did not come after all (rules.md, no-show); the caller holds the
-/// locks of the provider and the booking and writes the audit row. False when there is nothing to hide.
+/// Hides the review of a booking in which the provider did not come after all, says the viewer (rules.md, no-show); the
+/// caller holds the locks of the provider and the booking. False when there is nothing to hide.
 pub async fn hide_of_booking(
     conn: &mut diesel_async::AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
     booking: BookingId,
     reason: &str,
     now: Timestamp,
@@ -322,8 +324,15 @@ pub async fn hide_of_booking(
         hidden_reason: Some(reason.to_owned()),
         version: review.version + 1,
         updated_at: Instant(now),
-        ..review
+        ..review.clone()
     };
     model::save_visibility(conn, &hidden).await?;
+    let entry = Entry {
+        action: "review.hide",
+        target: Some(("rev", id.0)),
+        before: Some(json!({ "state": state(&review) })),
+        after: Some(json!({ "state": state(&hidden), "by": "noShow", "booking": booking })),
+    };
+    audit::record(conn, app, viewer, now, entry).await?;
     Ok(true)
 }

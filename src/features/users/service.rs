@@ -267,17 +267,18 @@ pub async fn update(
         return Ok(before);
     }
     model::save(&mut tx, &after).await.map_err(taken)?;
+    let mut ended = Vec::new();
     if before.email != after.email {
         // Who reads the new address sets a password; who knew the old one, or sat in a session, is out.
         model::set_password(&mut tx, after.id, None).await?;
         let reason = RevokedReason::Revoked;
-        sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
+        ended = sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
     }
     let entry = Entry {
         action: "user.staffUpdate",
         target: Some(("usr", after.id.0)),
         before: Some(told(&before)),
-        after: Some(json!({ "changed": changed, "version": after.version })),
+        after: Some(json!({ "changed": changed, "version": after.version, "sessions": ended })),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
@@ -343,19 +344,21 @@ pub async fn set_status(
     model::save(&mut tx, &after)
         .await
         .map_err(|error| last_admin(error, "id"))?;
-    if suspend {
+    let ended = if suspend {
         let reason = RevokedReason::Suspended;
-        sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
-        providers::close_with_account(&mut tx, after.id, now).await?;
+        let ended = sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
+        providers::close_with_account(&mut tx, app, viewer, after.id, now).await?;
         cancel_ahead(&mut tx, app, after.id, now).await?;
+        ended
     } else {
-        providers::reopen_with_account(&mut tx, after.id, now).await?;
-    }
+        providers::reopen_with_account(&mut tx, app, viewer, after.id, now).await?;
+        Vec::new()
+    };
     let entry = Entry {
         action,
         target: Some(("usr", after.id.0)),
         before: Some(told(&before)),
-        after: Some(json!({ "status": status, "reason": reason })),
+        after: Some(json!({ "status": status, "reason": reason, "sessions": ended })),
     };
     audit::record(&mut tx, app, viewer, now, entry).await?;
     tx.commit().await?;
@@ -432,7 +435,7 @@ pub(crate) async fn erase(
     now: Timestamp,
 ) -> Result<User> {
     let id = before.id;
-    providers::erase(tx, app, id, now).await?;
+    providers::erase(tx, app, viewer, id, now).await?;
     cancel_ahead(tx, app, id, now).await?;
     let after = User {
         display_name: ERASED_NAME.to_owned(),

@@ -1,6 +1,7 @@
 //! Mail that a test has sent and reads.
 
 use companion::{
+    auth::viewer::Viewer,
     db::ids::UserId,
     error::Result,
     features::{
@@ -28,7 +29,8 @@ impl TestApp {
     /// Has a code made and its mail enqueued, in a transaction of its own.
     pub async fn order_code(&self, order: codes::Order) -> Result<()> {
         let mut tx = self.app.db.begin().await?;
-        codes::send(&mut tx, &self.app, order, self.now()).await?;
+        let viewer = Viewer::anonymous("test".into(), None, None);
+        codes::send(&mut tx, &self.app, &viewer, order, self.now()).await?;
         tx.commit().await
     }
 

@@ -104,7 +104,7 @@ impl EmailMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "Who.")] input: AuthRegisterInput,
     ) -> Result<EmailSentPayload> {
-        let app = ctx.app();
+        let (app, viewer) = (ctx.app(), ctx.viewer());
         let new = Registration {
             email: input.email.0,
             password: Password::new(input.password),
@@ -112,7 +112,7 @@ impl EmailMutations {
             username: input.username,
             language: input.language.into(),
         };
-        EmailSentPayload::of(retry_conflict(|| email::register(app, &new)).await)
+        EmailSentPayload::of(retry_conflict(|| email::register(app, viewer, &new)).await)
     }
 
     /// Has a code mailed to an address: the code of a registration once more, one for a new password, or one to add the

@@ -1,6 +1,6 @@
 //! What staff decide about providers.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{invalid_state, lock, lock_with_owner, state};
 use crate::{
@@ -74,6 +74,7 @@ fn needs_active(owner: UserStatus) -> Result<()> {
         .into())
 }
 
+/// Writes a decision: the role comes with an approval and goes with a suspension.
 async fn save(
     mut tx: Transaction,
     app: &App,
@@ -83,12 +84,17 @@ async fn save(
     after: Provider,
     reason: Option<&str>,
 ) -> Result<Provider> {
+    let role = match after.status {
+        ProviderStatus::Approved => json!({ "granted": ROLE }),
+        ProviderStatus::Suspended => json!({ "taken": ROLE }),
+        _ => Value::Null,
+    };
     model::save(&mut tx, &after).await?;
     let entry = Entry {
         action,
         target: Some(("prv", after.id.0)),
         before: Some(state(before)),
-        after: Some(json!({ "status": after.status, "reason": reason })),
+        after: Some(json!({ "status": after.status, "reason": reason, "role": role })),
     };
     audit::record(&mut tx, app, viewer, *after.updated_at, entry).await?;
     tx.commit().await?;

@@ -1,0 +1,211 @@
+//! What has a row in the audit trail of its own: refusals of staff, and what follows from another change.
+
+use serde_json::{Value, json};
+
+use super::{
+    audit::events,
+    support::{
+        TestApp,
+        market::{Market, act},
+    },
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_may_not_do_to_bookings_and_profiles_is_written_and_what_others_may_not_is_not()
+{
+    let market = Market::open().await;
+    let app = &market.app;
+    let booking = market.requested(0).await;
+    let reader = app
+        .user_with_permissions("Rita", &["bookings:read", "providers:read", "audit:read"])
+        .await;
+    for (verb, arguments) in [
+        ("Accept", ""),
+        ("Reject", "input: { reason: \"x\" }"),
+        ("Cancel", "input: {}, idempotencyKey: \"a\""),
+        ("Complete", ""),
+        ("NoShow", ""),
+        (
+            "Reschedule",
+            "input: { startsAt: \"2026-11-24T12:00:00Z\" }, idempotencyKey: \"b\"",
+        ),
+        (
+            "RescheduleAnswer",
+            "input: { accept: false }, idempotencyKey: \"c\"",
+        ),
+    ] {
+        let refused = act(&reader, verb, &booking, arguments).await;
+        let mutation = format!("booking{verb}");
+        assert_eq!(refused.user_error_codes(&mutation), ["NOT_ALLOWED"]);
+    }
+    let profile = |verb: &str, input: &str| {
+        let id = &market.provider_id;
+        format!("mutation {{ provider{verb}(id: \"{id}\"{input}) {{ userErrors {{ code }} }} }}")
+    };
+    let edit = profile("Update", ", input: { headline: \"x\" }");
+    let withdraw = profile("ApplicationWithdraw", "");
+    for person in [&reader, &market.client] {
+        let refused = person.query(&edit).await;
+        assert_eq!(refused.user_error_codes("providerUpdate"), ["NOT_ALLOWED"]);
+        let refused = person.query(&withdraw).await;
+        let codes = refused.user_error_codes("providerApplicationWithdraw");
+        assert_eq!(codes, ["NOT_ALLOWED"]);
+    }
+    let refused = act(&market.client, "Accept", &booking, "").await;
+    assert_eq!(refused.user_error_codes("bookingAccept"), ["NOT_ALLOWED"]);
+    // What is only in the way is no reach, and what is not there is nobody's.
+    let unknown = "bkg_01jd6xk5wvfz6bqkdzn6g5r3a1";
+    act(&reader, "Accept", unknown, "").await.data();
+
+    let told = events(&reader, "outcome: REFUSED").await;
+    let told: Vec<_> = told
+        .iter()
+        .rev()
+        .map(|event| {
+            assert_eq!(event["actor"]["id"], json!(reader.user_id));
+            assert_eq!(event["after"]["code"], "NOT_ALLOWED");
+            let target = event["targetId"].as_str().unwrap();
+            (event["action"].as_str().unwrap(), target)
+        })
+        .collect();
+    let (booking, provider) = (booking.as_str(), market.provider_id.as_str());
+    assert_eq!(
+        told,
+        [
+            ("booking.accept", booking),
+            ("booking.reject", booking),
+            ("booking.cancel", booking),
+            ("booking.complete", booking),
+            ("booking.no_show", booking),
+            ("booking.reschedule", booking),
+            ("booking.reschedule_decline", booking),
+            ("provider.update", provider),
+            ("provider.withdraw", provider),
+        ]
+    );
+
+    // Staff with a profile of their own decide nothing about it.
+    let own = app
+        .user_with_permissions("Sue", &["providers:suspend", "providers:review"])
+        .await;
+    let sue = app.make_provider(&own).await.to_string();
+    let suspend = format!(
+        "mutation {{ providerSuspend(id: \"{sue}\", input: {{ reason: \"x\" }}) {{ userErrors {{ code }} }} }}"
+    );
+    let reinstate =
+        format!("mutation {{ providerReinstate(id: \"{sue}\") {{ userErrors {{ code }} }} }}");
+    let review = format!(
+        "mutation {{ providerApplicationReview(id: \"{sue}\", input: {{ decision: REJECT, reason: \"x\" }}) {{ userErrors {{ code }} }} }}"
+    );
+    for (query, mutation, action) in [
+        (&suspend, "providerSuspend", "provider.suspend"),
+        (&reinstate, "providerReinstate", "provider.reinstate"),
+        (&review, "providerApplicationReview", "provider.reject"),
+    ] {
+        let refused = own.query(query).await;
+        assert_eq!(refused.user_error_codes(mutation), ["SELF_ACTION"]);
+        let filter = format!("action: \"{action}\", outcome: REFUSED");
+        let rows = events(&reader, &filter).await;
+        assert_eq!(rows.len(), 1, "{action}");
+        assert_eq!(rows[0]["targetId"], json!(sue));
+        assert_eq!(rows[0]["after"]["code"], "SELF_ACTION");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_goes_with_its_account_has_rows_of_its_own() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    let profile = app.make_provider(&mia).await;
+    app.sql("UPDATE providers SET bio = 'About me'").await;
+    let person = &mia.user_id;
+    let status = |decision: &str| {
+        format!(
+            "mutation {{ userStatusSet(id: \"{person}\", input: {{ decision: {decision}, reason: \"x\" }}) {{ userErrors {{ code }} }} }}"
+        )
+    };
+    for decision in ["SUSPEND", "REINSTATE"] {
+        let set = admin.query(&status(decision)).await;
+        set.payload("userStatusSet");
+    }
+    let both = json!({ "ids": [mia.user_id, eve.user_id] });
+    let delete = "mutation($ids: [ID!]!) { usersDelete(ids: $ids) { userErrors { code } } }";
+    admin.post(delete, both).await.payload("usersDelete");
+
+    let rows = events(&admin, &format!("targetId: \"{profile}\"")).await;
+    let told: Vec<_> = rows
+        .iter()
+        .rev()
+        .map(|row| {
+            assert_eq!(row["actor"]["id"], json!(admin.user_id));
+            assert_eq!(row["outcome"], "DONE");
+            assert!(row["ipAddress"].is_string());
+            (&row["action"], &row["before"], &row["after"])
+        })
+        .collect();
+    let (approved, suspended) = (
+        json!({ "status": "APPROVED", "reason": null }),
+        json!({ "status": "SUSPENDED", "reason": null }),
+    );
+    assert_eq!(
+        told,
+        [
+            (
+                &json!("provider.suspend"),
+                &approved,
+                &json!({ "status": "SUSPENDED", "by": "account" })
+            ),
+            (
+                &json!("provider.reinstate"),
+                &suspended,
+                &json!({ "status": "APPROVED", "by": "account" })
+            ),
+            (
+                &json!("provider.erase"),
+                &approved,
+                &json!({ "status": "WITHDRAWN", "by": "account", "changed": ["displayName", "bio"], "removed": [] })
+            ),
+        ]
+    );
+    // The sessions that ended are told with what ended them; Eve never had a profile.
+    let suspensions = events(&admin, "action: \"user.suspend\"").await;
+    let ended = suspensions[0]["after"]["sessions"].as_array().unwrap();
+    assert_eq!(ended.len(), 1);
+    let trail = "audit_events WHERE action LIKE 'provider.%'";
+    assert_eq!(app.count(trail).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_sent_is_told_and_its_address_is_not() {
+    let app = TestApp::start().await;
+    let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
+    let mia = app.user("Mia").await;
+    let send = |email: &str, purpose: &str| {
+        format!(
+            "mutation {{ emailCodeSend(email: \"{email}\", purpose: {purpose}) {{ userErrors {{ code }} }} }}"
+        )
+    };
+    let anyone = app.anonymous();
+    let query = send("a@example.org", "PASSWORD_RESET");
+    anyone.query(&query).await.payload("emailCodeSend");
+    // Too soon for another: nothing is sent, and nothing told.
+    anyone.query(&query).await.data();
+    let query = send("b@example.org", "LINK");
+    mia.query(&query).await.payload("emailCodeSend");
+    let told = events(&auditor, "action: \"auth.codeSend\"").await;
+    let told: Vec<_> = told
+        .iter()
+        .rev()
+        .map(|row| {
+            assert_eq!(row["ipAddress"], "127.0.0.1");
+            (&row["actor"]["id"], &row["targetId"], &row["after"])
+        })
+        .collect();
+    let (own, none) = (json!(mia.user_id), Value::Null);
+    let (reset, link) = (
+        json!({ "purpose": "PASSWORD_RESET" }),
+        json!({ "purpose": "LINK" }),
+    );
+    assert_eq!(told, [(&none, &none, &reset), (&own, &own, &link)]);
+}

@@ -420,7 +420,12 @@ async fn an_outage_is_said_so() {
         let down = post(&app, accept, query).await;
         assert_eq!((down.status, down.code()), (503, "UNAVAILABLE"));
         assert!(down.headers.contains_key("retry-after"));
-        let mutation = "mutation { authRefresh(refreshToken: \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\") { userErrors { code } } }";
+        let mutation = "mutation { authLogout(refreshToken: \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\") { userErrors { code } } }";
+        // Whose refreshes to count is asked before execution.
+        let refresh = mutation.replace("authLogout", "authRefresh");
+        let down = post(&app, accept, json!({ "query": refresh })).await;
+        assert_eq!((down.status, down.code()), (503, "UNAVAILABLE"));
+        assert!(down.headers.contains_key("retry-after"));
         let down = post(&app, accept, json!({ "query": mutation })).await;
         assert_eq!(down.status, 200, "{:#}", down.body);
         assert_eq!(down.body.get("data"), Some(&Value::Null));

@@ -180,7 +180,7 @@ impl Db {
     pub async fn reader(&self) -> Result<Reader> {
         match self.readers.get() {
             Some(conn) => Ok(Reader::Shared(conn)),
-            None => self.conn().await.map(Reader::Pooled),
+            None => self.conn().await.map(Reader::from),
         }
     }
 

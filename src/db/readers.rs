@@ -32,7 +32,7 @@ pub enum Reader {
     /// One of the shared ones.
     Shared(Arc<AsyncPgConnection>),
     /// One of the pool, while there is no shared one.
-    Pooled(Connection),
+    Pooled(Box<Connection>),
 }
 
 impl Reader {
@@ -54,6 +54,12 @@ impl Deref for Reader {
             Self::Shared(conn) => conn,
             Self::Pooled(conn) => conn,
         }
+    }
+}
+
+impl From<Connection> for Reader {
+    fn from(conn: Connection) -> Self {
+        Self::Pooled(Box::new(conn))
     }
 }
 

@@ -124,7 +124,7 @@ async fn providers_far_down_cost_what_the_first_page_costs() {
                 providers::search_query(&filter, &forwards),
             )
             .await;
-            let found = providers::search_page(&mut conn, &filter, &forwards, false)
+            let found = providers::search_page(&conn, &filter, &forwards, false)
                 .await
                 .unwrap();
             assert_eq!(found.rows.len(), 20, "{what}");
@@ -190,7 +190,7 @@ async fn services_far_down_cost_what_the_first_page_costs() {
             None => "services ORDER BY title, id".to_owned(),
         };
         let place = at(&mut conn, &list, rows - 21).await;
-        let row = catalog::services_by_ids(&mut conn, &[companion::db::ids::ServiceId(place)])
+        let row = catalog::services_by_ids(&conn, &[companion::db::ids::ServiceId(place)])
             .await
             .unwrap()
             .remove(0);

@@ -225,7 +225,7 @@ impl Writer<'_> {
             .iter()
             .filter(|field| {
                 let name = format!("{ty}.{}", field.name.node);
-                let below = types.0.get(named(&field.ty.node)).is_some();
+                let below = types.0.contains_key(named(&field.ty.node));
                 (resolved || !RESOLVED.contains(&name.as_str())) && (depth > 0 || !below)
             })
             .collect();

@@ -156,7 +156,7 @@ pub async fn create(
 
 /// The booking of an earlier request with the same idempotency key, as it is now.
 pub(super) async fn again(app: &App, id: BookingId) -> Result<Booking> {
-    model::by_ids(&mut *app.db.conn().await?, &[id])
+    model::by_ids(&*app.db.reader().await?, &[id])
         .await?
         .pop()
         .ok_or_else(|| Error::internal("a kept booking is gone"))

@@ -73,7 +73,7 @@ pub(super) async fn page(
     let conn = if order == Order::Start && filter.states.is_none() && !count {
         app.db.reader().await?
     } else {
-        Reader::Pooled(app.db.conn().await?)
+        Reader::from(app.db.conn().await?)
     };
     let rows = async {
         match order {

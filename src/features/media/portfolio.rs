@@ -88,7 +88,7 @@ pub async fn attach(
     let purpose = MediaPurpose::Portfolio;
     let media = service::uploaded(&mut tx, user, upload, purpose, "uploadId", now).await?;
     let provider = lock_own(&mut tx, user).await?;
-    let there = model::portfolios(&mut tx, &[provider.id]).await?;
+    let there = model::portfolios(&tx, &[provider.id]).await?;
     if there.len() >= MOST {
         return Err(Problem::new(
             ErrorCode::LimitReached,
@@ -174,7 +174,7 @@ pub async fn reorder(
 
     let mut tx = app.db.begin().await?;
     let provider = lock_own(&mut tx, user).await?;
-    let there = model::portfolios(&mut tx, &[provider.id]).await?;
+    let there = model::portfolios(&tx, &[provider.id]).await?;
     let mut ordered = Vec::with_capacity(ids.len());
     for (number, id) in ids.iter().enumerate() {
         let item = there

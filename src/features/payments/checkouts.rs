@@ -220,7 +220,7 @@ async fn load(app: &App, id: CheckoutId) -> Result<Checkout> {
 /// What the gateway is asked for; equal each time, because all of it is kept.
 async fn request(app: &App, order: &Order, checkout: &Checkout) -> Result<CheckoutRequest> {
     let currency = currency(order)?;
-    let lines = model::lines(&mut *app.db.conn().await?, &[order.id]).await?;
+    let lines = model::lines(&*app.db.conn().await?, &[order.id]).await?;
     let lines = lines.into_iter().map(|line| {
         let amount = Money::new(line.amount_minor, currency).and_then(Money::to_gateway);
         Ok(CheckoutLine {

@@ -92,7 +92,7 @@ pub async fn create(
             .at("bookingId")
             .into()
     };
-    if !model::by_booking_ids(&mut tx, &[id]).await?.is_empty() {
+    if !model::by_booking_ids(&tx, &[id]).await?.is_empty() {
         return Err(already());
     }
     let window_end = window_end(completed_at)?;

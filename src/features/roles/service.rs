@@ -109,7 +109,7 @@ pub async fn delete_permission(app: &App, viewer: &Viewer, id: PermissionId) -> 
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
     model::lock_grants(&mut tx).await?;
-    let permission = model::permissions_by_ids(&mut tx, &[id])
+    let permission = model::permissions_by_ids(&tx, &[id])
         .await?
         .pop()
         .ok_or_else(|| Error::not_found("id"))?;
@@ -337,7 +337,7 @@ pub async fn set_permissions(
         rights,
     } = editable(&mut tx, viewer, id, expected_version).await?;
     let known: Vec<PermissionId> = wanted.iter().copied().flatten().collect();
-    let known = model::permissions_by_ids(&mut tx, &known).await?;
+    let known = model::permissions_by_ids(&tx, &known).await?;
     let name_of = |id: PermissionId| {
         let old = granted.iter().map(|old| &old.permission);
         let found = known.iter().chain(old).find(|known| known.id == id);
@@ -365,7 +365,7 @@ pub async fn set_permissions(
     model::take_permissions(&mut tx, after.id, &removed).await?;
     model::grant_permissions(&mut tx, after.id, &added).await?;
     model::save_role(&mut tx, &after).await?;
-    let now_granted = model::granted_by(&mut tx, &[after.id]).await?;
+    let now_granted = model::granted_by(&tx, &[after.id]).await?;
     let entry = Entry {
         action: "role.permissionsSet",
         target: Some(("rol", after.id.0)),
@@ -465,11 +465,11 @@ pub async fn set_roles(
         );
     }
     expect_version(expected_version, person.version)?;
-    let held = model::held_by(&mut tx, &[user]).await?;
+    let held = model::held_by(&tx, &[user]).await?;
     let mut all: Vec<RoleId> = wanted.iter().copied().flatten().collect();
-    let known = model::roles_by_ids(&mut tx, &all).await?;
+    let known = model::roles_by_ids(&tx, &all).await?;
     all.extend(held.iter().map(|held| held.role.id));
-    let granted = model::granted_by(&mut tx, &all).await?;
+    let granted = model::granted_by(&tx, &all).await?;
     let lacking = |role: RoleId| {
         granted
             .iter()
@@ -507,7 +507,7 @@ pub async fn set_roles(
         .await
         .map_err(|error| last_admin(error, "userId"))?;
     users::save(&mut tx, &after).await?;
-    let now_held = model::held_by(&mut tx, &[user]).await?;
+    let now_held = model::held_by(&tx, &[user]).await?;
     let entry = Entry {
         action: "user.rolesSet",
         target: Some(("usr", user.0)),

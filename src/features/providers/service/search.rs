@@ -146,7 +146,7 @@ pub async fn search(
     };
     // What no index answers at once would hold up those who share a connection.
     let conn = if count || filter.is_searching() {
-        Reader::Pooled(app.db.conn().await?)
+        Reader::from(app.db.conn().await?)
     } else {
         app.db.reader().await?
     };

@@ -11,25 +11,26 @@ SET maintenance_work_mem = '512MB';
 SET work_mem = '64MB';
 BEGIN;
 
--- Rows lie in the order of their times, as a server would have written them.
+-- The functions are STABLE, as what they call is: PostgreSQL then puts their bodies in their place, which is several times
+-- faster. Rows lie in the order of their times, as a server would have written them.
 
 -- A row of the past for each number, 25 s apart: a million of them are 290 days.
-CREATE FUNCTION pg_temp.at(n bigint) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION pg_temp.at(n bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
     SELECT timestamptz '2025-01-01 00:00:00Z' + n * interval '25 seconds'
 $$;
 
 -- UUIDs of version 7, as the server makes them: the time first, so that keys grow.
-CREATE FUNCTION pg_temp.id(kind text, n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION pg_temp.id(kind text, n bigint) RETURNS uuid LANGUAGE sql STABLE AS $$
     SELECT (lpad(to_hex(1735689600000 + n * 25000), 12, '0') || '7' || substr(md5(kind || n), 1, 3)
         || '8' || substr(md5(kind || n), 4, 15))::uuid
 $$;
 
 -- Scatters: the same number for the same n and k, without a pattern in n.
-CREATE FUNCTION pg_temp.h(n bigint, k bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION pg_temp.h(n bigint, k bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT ((n * 2654435761 + k * 40503 + 12345) % 4294967291) / 1009
 $$;
 
-CREATE FUNCTION pg_temp.pick(n bigint, choices text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION pg_temp.pick(n bigint, choices text[]) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT choices[1 + n % array_length(choices, 1)]
 $$;
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from . import settings
 from .contestants import Contestant
+from .settings import log
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -162,6 +163,18 @@ def pin(pid: int, cores: set[int]) -> None:
         pass
 
 
+def equal_rights(pid: int) -> None:
+    """Gives a process the priority that the load has: a cluster that was started with another would fall behind."""
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        if os.getpriority(os.PRIO_PROCESS, pid) != ours:
+            os.setpriority(os.PRIO_PROCESS, pid, ours)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        log(f"process {pid} has another priority than the load, which only root can change")
+
+
 @dataclass
 class Placement:
     """Where the parts run: pinned as performance.md says, or everywhere."""
@@ -179,8 +192,11 @@ class Placement:
     def place(self, postmaster: int, servers: list[Server]) -> None:
         for pid in tree(postmaster):
             pin(pid, self.load)
+            equal_rights(pid)
         for server in servers:
             server.pin(self.server)
+            for pid in server.processes():
+                equal_rights(pid)
 
 
 def more_files() -> None:

@@ -4,7 +4,7 @@
 //!
 //! - an operation: `features/<x>/graphql.rs` → `service.rs` → `model.rs` (its rules are in that `mod.rs`)
 //! - what a request can reach: [`app`]; who asks and may: [`auth`]; what goes wrong: [`error`]
-//! - the schema's shell (roots, guard, masking, scalars, connections, loaders): [`graphql`]
+//! - the schema's shell (roots, guard, masking, scalars, connections, loaders): [`graphql`]; how hot lists are read: [`graphql::plan`]
 //! - the database (pool, ids, enumerations, migrations): [`db`]; background work: [`jobs`]
 //! - keyset paging: [`cursor`]; amounts and currencies: [`money`]; what people type: [`text`]
 //! - settings: [`config`]; time and randomness, which tests control: [`clock`], [`entropy`]

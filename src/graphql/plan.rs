@@ -3,8 +3,8 @@
 //! A resolver that returns [`Planned`] hands over typed rows, and the plan does what execution would do below them, with
 //! far less work:
 //!
-//! 1. the selection is compiled once ([`compile`]) into a tree of what to write and which edges to follow;
-//! 2. each edge of a level is read for all of its rows at once, the edges side by side ([`level`]);
+//! 1. the selection is compiled once (`compile`) into a tree of what to write and which edges to follow;
+//! 2. each edge of a level is read for all of its rows at once, the edges side by side (`level`);
 //! 3. one pass over the rows writes JSON ([`json`]), which the HTTP layer copies into the answer as it is.
 //!
 //! A type takes part by [`Readable`], next to its resolvers. The plan must give what they give, byte for byte, and does

@@ -33,7 +33,7 @@ pub mod provider {
 
 /// People by id: a list of ids.
 pub const USERS: (&str, &[Type]) = (
-    r#"SELECT "users"."id", "users"."display_name", "users"."username", "users"."language", "users"."city_id", "users"."avatar_media_id", "users"."telegram_id", "users"."telegram_username", "users"."status", "users"."version", "users"."created_at", "users"."updated_at", "users"."email", "users"."email_verified_at", "users"."status_reason" FROM "users" WHERE ("users"."id" = ANY($1))"#,
+    r#"SELECT "users"."id", "users"."display_name" FROM "users" WHERE ("users"."id" = ANY($1))"#,
     &[Type::UUID_ARRAY],
 );
 

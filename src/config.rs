@@ -107,6 +107,8 @@ pub struct Limits {
     pub range_days: u32,
     /// Slots or windows in an answer.
     pub range_items: usize,
+    /// Queries executed at the same time; 0 for 64 for each core.
+    pub queries_at_once: usize,
 }
 
 /// How long things may take (api.md, "Errors" and "HTTP").

@@ -419,6 +419,7 @@ pub(super) fn read_limits<F: Fn(&str) -> Option<String>>(r: &mut Reader<F>) -> L
         list_items: r.number("LIMIT_LIST_ITEMS", 1..=10_000),
         range_days: r.number("LIMIT_RANGE_DAYS", 1..=366),
         range_items: r.number("LIMIT_RANGE_ITEMS", 1..=10_000),
+        queries_at_once: r.number("LIMIT_QUERIES_AT_ONCE", 0..=100_000),
     }
 }
 

@@ -313,6 +313,11 @@ pub static SETTINGS: &[Setting] = &[
     fixed("LIMIT_RANGE_DAYS", "31", "Days between from and to."),
     fixed("LIMIT_RANGE_ITEMS", "500", "Slots or windows in an answer."),
     fixed(
+        "LIMIT_QUERIES_AT_ONCE",
+        "0",
+        "Queries executed at the same time; more are refused with 503. 0: 64 for each core.",
+    ),
+    fixed(
         "REQUEST_TIMEOUT_MS",
         "10000",
         "How long a request may take, in milliseconds.",

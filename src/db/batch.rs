@@ -81,12 +81,24 @@ macro_rules! batch_fn {
     };
 }
 
+/// The connection of a loader: shared with others, or of the pool where its statement may take its time (`slow`).
+#[macro_export]
+macro_rules! lane {
+    ($db:expr) => {
+        $db.reader().await?
+    };
+    ($db:expr, slow) => {
+        $crate::db::Reader::from($db.conn().await?)
+    };
+}
+
 /// Declares a loader of at most one row a key.
 ///
-/// `query` is a model function `async fn(&AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`; it shares its connection.
+/// `query` is a model function `async fn(&AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`; it shares its connection, unless
+/// `slow` stands at the end.
 #[macro_export]
 macro_rules! row_loader {
-    ($(#[$doc:meta])* $name:ident: $key:ty => $row:ty, $query:path, |$r:ident| $of:expr) => {
+    ($(#[$doc:meta])* $name:ident: $key:ty => $row:ty, $query:path, |$r:ident| $of:expr $(, $lane:ident)?) => {
         $(#[$doc])*
         pub struct $name(pub $crate::db::Db);
 
@@ -95,7 +107,7 @@ macro_rules! row_loader {
         impl $name {
             async fn load_all(&self, keys: &[$key]) -> $crate::db::batch::Found<$key, $crate::db::batch::MaybeRow<$row>> {
                 let outcome: $crate::error::Result<Vec<$row>> = async {
-                    let conn = self.0.reader().await?;
+                    let conn = $crate::lane!(self.0 $(, $lane)?);
                     Ok(conn.timed($query(&conn, keys)).await?)
                 }.await;
                 match outcome {
@@ -116,10 +128,11 @@ macro_rules! row_loader {
 
 /// Declares a loader of a list of rows a key, in the order in which the statement gave them.
 ///
-/// `query` is a model function `async fn(&AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`; it shares its connection.
+/// `query` is a model function `async fn(&AsyncPgConnection, &[Key]) -> QueryResult<Vec<Row>>`; it shares its connection, unless
+/// `slow` stands at the end.
 #[macro_export]
 macro_rules! rows_loader {
-    ($(#[$doc:meta])* $name:ident: $key:ty => $row:ty, $query:path, |$r:ident| $of:expr) => {
+    ($(#[$doc:meta])* $name:ident: $key:ty => $row:ty, $query:path, |$r:ident| $of:expr $(, $lane:ident)?) => {
         $(#[$doc])*
         pub struct $name(pub $crate::db::Db);
 
@@ -128,7 +141,7 @@ macro_rules! rows_loader {
         impl $name {
             async fn load_all(&self, keys: &[$key]) -> $crate::db::batch::Found<$key, $crate::db::batch::Rows<$row>> {
                 let outcome: $crate::error::Result<Vec<$row>> = async {
-                    let conn = self.0.reader().await?;
+                    let conn = $crate::lane!(self.0 $(, $lane)?);
                     Ok(conn.timed($query(&conn, keys)).await?)
                 }.await;
                 match outcome {

@@ -93,7 +93,13 @@ fn config(url: &str) -> ConnectionResult<tokio_postgres::Config> {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(2));
     }
-    config.application_name("companion");
+    // A server that is gone without a word is noticed in seconds, not when TCP gives up after a quarter of an hour.
+    config
+        .application_name("companion")
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(2)
+        .tcp_user_timeout(Duration::from_secs(10));
     Ok(config)
 }
 

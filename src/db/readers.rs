@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use diesel::ConnectionError;
 use diesel_async::AsyncPgConnection;
 use futures_util::future::join_all;
 use tokio::{sync::watch, time::timeout};
@@ -24,6 +25,8 @@ use super::{
 
 /// How long a supervisor waits before it tries again.
 const RETRY: Duration = Duration::from_millis(200);
+/// How long opening one may take.
+const OPENING: Duration = Duration::from_secs(5);
 /// How long one that is being opened is waited for before the database counts as away.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -31,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub enum Reader {
     /// One of the shared ones.
     Shared(Arc<AsyncPgConnection>),
-    /// One of the pool, while there is no shared one.
+    /// One of the pool, for a slow statement and while there is no shared one.
     Pooled(Box<Connection>),
 }
 
@@ -125,20 +128,29 @@ async fn supervise(
     url: String,
     statement_timeout: Duration,
 ) {
+    let mut away = false;
     while !slot.is_closed() {
-        match connect_shared(&url, statement_timeout).await {
+        let opening = connect_shared(&url, statement_timeout);
+        let opened = timeout(OPENING, opening).await;
+        match opened.unwrap_or_else(|_| Err(ConnectionError::BadConnection("timed out".into()))) {
             Ok((conn, ended)) => {
+                away = false;
                 slot.send_replace(Some(Arc::new(conn)));
                 tokio::select! {
                     cause = ended => {
+                        slot.send_replace(None);
                         let cause = cause.unwrap_or_default();
                         tracing::warn!(%cause, "a shared connection to the database ended");
                     }
                     () = slot.closed() => return,
                 }
-                slot.send_replace(None);
             }
-            Err(error) => tracing::warn!(%error, "no shared connection to the database"),
+            // Once for an outage, however long it takes.
+            Err(error) if !away => {
+                away = true;
+                tracing::warn!(%error, "no shared connection to the database");
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(RETRY).await;
     }

@@ -16,7 +16,7 @@ tokio::task_local! {
     pub static SQL_STATS: Arc<SqlStats>;
 }
 
-/// Statements sent and the time they took; which of the request's lists read plans have written.
+/// Statements sent and the time they took; how many values read plans have written.
 #[derive(Debug, Default)]
 pub struct SqlStats {
     statements: AtomicU32,

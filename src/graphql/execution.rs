@@ -1,12 +1,14 @@
 //! Execution, with validation where it can still find something.
 //!
-//! Of the rules of validation one alone looks at the values of variables, whether they fit where they stand. A document
-//! that was found valid is therefore executed without validation from then on, if its variables are of kinds that are
-//! told to fit by their declaration; everything else is validated each time, and told what is wrong by the library.
+//! Of the rules of validation one alone looks at the values of variables, whether they fit where they stand, and where a
+//! variable is absent it looks away from the whole argument. A query that was found valid with all of its variables there
+//! is therefore executed without validation from then on, if its variables are of kinds that are told to fit by their
+//! declaration. Everything else is validated each time, and told what is wrong by the library; so are mutations, which
+//! must be refused before anything is done.
 
 use async_graphql::{
     EmptySubscription, Request, Response, Schema as AsyncSchema, ValidationMode, Value, Variables,
-    parser::types::{BaseType, OperationDefinition, Type},
+    parser::types::{BaseType, DocumentOperations, OperationDefinition, OperationType, Type},
 };
 
 use super::{Mutation, Query, documents::Document, guard::Guarded, limits::select};
@@ -51,13 +53,16 @@ impl Executor {
     /// Executes an operation of this document, which `request` carries.
     pub async fn execute(&self, document: &Document, request: Request) -> Response {
         let name = request.operation_name.as_deref();
-        let operation = select(document, name).ok();
-        let fit = |operation: &OperationDefinition| fit(operation, &request.variables);
-        if document.is_valid() && operation.is_some_and(|operation| fit(&operation.node)) {
+        let operation = select(document, name).ok().map(|operation| &operation.node);
+        let query = operation.filter(|operation| operation.ty == OperationType::Query);
+        let variables = &request.variables;
+        if document.is_valid() && query.is_some_and(|query| fit(query, variables)) {
             return self.trusting.execute(request).await;
         }
+        let alone = matches!(document.operations, DocumentOperations::Single(_));
+        let tells = alone && query.is_some_and(|query| are_there(query, variables));
         let response = self.strict.execute(request).await;
-        if !is_refused(&response) {
+        if tells && !is_refused(&response) {
             document.found_valid();
         }
         response
@@ -71,11 +76,19 @@ pub fn is_refused(response: &Response) -> bool {
         && response.errors.iter().all(|error| error.path.is_empty())
 }
 
+/// Whether each variable has a value of its own.
+fn are_there(operation: &OperationDefinition, variables: &Variables) -> bool {
+    let mut definitions = operation.variable_definitions.iter();
+    definitions.all(|definition| variables.contains_key(&definition.node.name.node))
+}
+
 /// Whether each variable surely fits its declaration.
 fn fit(operation: &OperationDefinition, variables: &Variables) -> bool {
     operation.variable_definitions.iter().all(|definition| {
         let definition = &definition.node;
         match variables.get(&definition.name.node) {
+            // One with a default may stand where null may not.
+            Some(Value::Null) if definition.default_value.is_some() => false,
             Some(value) => fits(value, &definition.var_type.node),
             None => definition.var_type.node.nullable || definition.default_value.is_some(),
         }
@@ -142,5 +155,7 @@ mod tests {
         let given = |value| super::fit(&operation.node, &Variables::from_json(value));
         assert!(given(json!({ "a": "x" })));
         assert!(!given(json!({})));
+        assert!(!given(json!({ "a": "x", "b": null })));
+        assert!(given(json!({ "a": "x", "c": null })));
     }
 }

@@ -82,7 +82,7 @@ async fn written<T: Readable>(value: &T, ctx: &ContextSelectionSet<'_>) -> Optio
     }
     let plan = Plan::<T>::of(ctx)?;
     let rows = std::slice::from_ref(value);
-    // A failed statement is the resolvers' to report: they know where in the answer it belongs.
+    // A failed statement is the resolvers' to report, who read again: they know where in the answer it belongs.
     let edges = plan.follow(request, rows).await.ok()?;
     let mut json = Json::default();
     plan.write(rows.first()?, 0, &edges, request, &mut json);

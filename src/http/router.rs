@@ -1,6 +1,6 @@
 //! Every route and what surrounds them.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use axum::{
     Router,
@@ -9,7 +9,7 @@ use axum::{
     routing::{any, get, post},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
@@ -29,6 +29,9 @@ use crate::{
     graphql::{documents::Documents, execution::Executor, limits::CostModel},
 };
 
+/// Queries that are executed for each core at the same time: what more would only wait for its turn, and make all wait.
+const QUERIES_OF_A_CORE: usize = 64;
+
 /// How long a browser may remember what is allowed.
 const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -41,6 +44,8 @@ pub struct Http {
     pub(super) documents: Documents,
     pub(super) limits: RateLimits,
     pub(super) tasks: Tasks,
+    /// A place for each query that may be executed now.
+    pub(super) queries: Semaphore,
 }
 
 impl Http {
@@ -54,6 +59,10 @@ impl Http {
         let manifest = app.config.persisted_operations.as_deref();
         let documents = Documents::new(app.config.limits.query_bytes, manifest, &model)?;
         let limits = RateLimits::new(&app.config);
+        let queries = match app.config.limits.queries_at_once {
+            0 => QUERIES_OF_A_CORE * available_parallelism().map_or(1, NonZero::get),
+            set => set,
+        };
         Ok(Arc::new(Self {
             app,
             executor,
@@ -61,6 +70,7 @@ impl Http {
             documents,
             limits,
             tasks: Tasks::default(),
+            queries: Semaphore::new(queries),
         }))
     }
 }

@@ -479,3 +479,37 @@ async fn who_does_not_hear_the_database_is_not_ready() {
     outside.batch_execute(&open).await.unwrap();
     until_ready_is(&app, fine).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
+    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
+    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
+    let person = app.anonymous();
+    let waiting = tokio::spawn({
+        let person = person.clone();
+        async move { person.query("{ cities { id } }").await }
+    });
+    until_held(&app).await;
+
+    let response = person
+        .http()
+        .post(person.url("/graphql"))
+        .json(&json!({ "query": "{ __typename }" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let body: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    assert!(body.get("data").is_none(), "{body}");
+    // A mutation is none of them.
+    let mutation = person
+        .query("mutation { authLogout(refreshToken: \"x\") { userErrors { code } } }")
+        .await;
+    assert_ne!(mutation.status, 503, "{:#}", mutation.body);
+
+    held.release().await;
+    waiting.await.unwrap().data();
+    person.query("{ __typename }").await.data();
+}

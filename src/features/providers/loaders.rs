@@ -30,10 +30,10 @@ rows_loader! {
 
 row_loader! {
     /// How many bookings a provider has completed; nothing for none.
-    CompletedOfProvider: ProviderId => CompletedBookings, model::completed_bookings, |row| row.provider_id
+    CompletedOfProvider: ProviderId => CompletedBookings, model::completed_bookings, |row| row.provider_id, slow
 }
 
 rows_loader! {
     /// A provider's visible reviews by rating, the best first.
-    RatingsOfProvider: ProviderId => RatingCount, model::rating_counts, |row| row.provider_id
+    RatingsOfProvider: ProviderId => RatingCount, model::rating_counts, |row| row.provider_id, slow
 }

@@ -7,7 +7,7 @@ use crate::{
     batch_fn,
     cursor::{Page, Slice},
     db::{
-        Db,
+        Db, Reader,
         batch::Found,
         ids::{BookingId, ProviderId, ReviewId},
     },
@@ -100,7 +100,12 @@ async fn load_page(
 ) -> Result<HashMap<ProviderId, ReviewPage>> {
     let providers: Vec<ProviderId> = keys.iter().map(|key| key.provider_id).collect();
     let limit = keys.first().map_or(0, |key| key.limit);
-    let conn = db.reader().await?;
+    // Counting thousands of reviews would hold up those who share a connection.
+    let conn = if count {
+        Reader::from(db.conn().await?)
+    } else {
+        db.reader().await?
+    };
     let mut rows: HashMap<ProviderId, Vec<Arc<Review>>> = HashMap::new();
     for review in conn
         .timed(model::of_providers(&conn, &providers, query))

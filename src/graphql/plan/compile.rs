@@ -1,9 +1,10 @@
 //! From a selection to a plan: response keys merged, fragments followed, each field asked how it is read.
 
 use async_graphql::{
-    Context, ContextSelectionSet, InputType, OutputType, Positioned,
-    parser::types::{Selection, SelectionSet},
+    Context, ContextSelectionSet, InputType, Name, OutputType, Positioned,
+    parser::types::{Field, Selection, SelectionSet},
 };
+use async_graphql_value::Value;
 
 use super::{
     Readable,
@@ -48,7 +49,8 @@ pub(super) enum Step<T> {
 /// A selected field: its name, its arguments and what is selected below it, wherever in the document that stands.
 pub struct Selected<'a> {
     key: &'a str,
-    field: Context<'a>,
+    /// Never empty; all with the same name and arguments.
+    fields: Vec<Context<'a>>,
     below: Vec<ContextSelectionSet<'a>>,
 }
 
@@ -112,10 +114,16 @@ fn collect<'a>(
                 let key = field.node.response_key().node.as_str();
                 let below = free(ctx, &field.node.selection_set);
                 match selected.iter_mut().find(|known| known.key == key) {
-                    Some(known) => known.below.push(below),
+                    // Validation lets two fields through that differ, where they stand in two selections of the parent;
+                    // what execution makes of them is its own.
+                    Some(known) if !known.is_like(&field.node) => return None,
+                    Some(known) => {
+                        known.fields.push(free(ctx, field));
+                        known.below.push(below);
+                    }
                     None => selected.push(Selected {
                         key,
-                        field: free(ctx, field),
+                        fields: vec![free(ctx, field)],
                         below: vec![below],
                     }),
                 }
@@ -149,18 +157,36 @@ fn collect<'a>(
 impl Selected<'_> {
     /// The field's name in the schema.
     pub fn name(&self) -> &str {
-        self.field.item.node.name.node.as_str()
+        self.first().map_or("", |field| field.name.node.as_str())
+    }
+
+    fn first(&self) -> Option<&Field> {
+        self.fields.first().map(|field| &field.item.node)
+    }
+
+    /// Whether this field has the same name and arguments.
+    fn is_like(&self, other: &Field) -> bool {
+        let Some(field) = self.first() else {
+            return false;
+        };
+        let same = |(name, value): &(Positioned<Name>, Positioned<Value>)| {
+            let known = field.get_argument(&name.node);
+            known.is_some_and(|known| known.node == value.node)
+        };
+        field.name.node == other.name.node
+            && field.arguments.len() == other.arguments.len()
+            && other.arguments.iter().all(same)
     }
 
     /// The value of an argument that may be left out; nothing where the resolver must refuse it.
     pub fn argument<A: InputType>(&self, name: &str) -> Option<Option<A>> {
-        let value = self.field.param_value::<Option<A>>(name, None);
+        let value = self.fields.first()?.param_value::<Option<A>>(name, None);
         value.ok().map(|(_, value)| value)
     }
 
     /// Whether this field is selected directly below.
     pub fn selects(&self, name: &str) -> bool {
-        self.field.selects(name)
+        self.fields.iter().any(|field| field.selects(name))
     }
 
     /// An edge to objects that the row holds or says itself; `fill` adds those of one row.

@@ -1,4 +1,4 @@
-//! Whether a field stands once in its place of the document.
+//! Whether a field, and each that it lies below, stands once in its place of the document.
 
 use async_graphql::{
     ContextSelectionSet, Positioned, QueryPathSegment,

@@ -19,6 +19,7 @@ use crate::{
     auth::viewer::Viewer,
     config::Introspection,
     db::stats::SQL_STATS,
+    error::Error,
     graphql::{
         context::RequestContext,
         errors::{TopLevelCode, mask},
@@ -45,6 +46,16 @@ pub(super) async fn execute(
         measured,
     } = prepared;
     let mutates = measured.operation == OperationType::Mutation;
+    // Shed early: a query beyond what is worked on would wait for all of it. Mutations wait for the pool, and may be
+    // waiting for somebody else, so that they take no query's place.
+    let place = if mutates {
+        None
+    } else {
+        match http.queries.try_acquire() {
+            Ok(place) => Some(place),
+            Err(_) => return Answer::failed(&Error::unavailable("too many queries at once")),
+        }
+    };
     let name = operation_name.clone().or_else(|| only_name(&document));
     info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
 
@@ -73,6 +84,7 @@ pub(super) async fn execute(
     } else {
         timeout_at(deadline, work).await
     };
+    drop(place);
     match outcome {
         Ok(Ok(response)) => shown(response, info, mutates),
         Ok(Err(_)) => {

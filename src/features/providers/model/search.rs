@@ -112,22 +112,24 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether many rows may have to be looked at for a page: all conditions but the city have no index in the order.
-    pub fn is_searching(&self) -> bool {
+    /// Whether an index holds the page in this order, so that no more rows are looked at than it has.
+    pub fn is_indexed(&self, order: &Order) -> bool {
         let Self {
             service_id,
             category_id,
-            city_id: _,
+            city_id,
             text,
-            min_rating_hundredths: _,
+            min_rating_hundredths,
             price,
             free,
         } = self;
-        service_id.is_some()
-            || category_id.is_some()
-            || text.is_some()
-            || price.is_some()
-            || free.is_some()
+        let by_rating = matches!(order, Order::Rating(_));
+        service_id.is_none()
+            && category_id.is_none()
+            && text.is_none()
+            && price.is_none()
+            && free.is_none()
+            && (by_rating || (city_id.is_none() && min_rating_hundredths.is_none()))
     }
 }
 

@@ -145,10 +145,10 @@ pub async fn search(
         },
     };
     // What no index answers at once would hold up those who share a connection.
-    let conn = if count || filter.is_searching() {
-        Reader::from(app.db.conn().await?)
-    } else {
+    let conn = if filter.is_indexed(&order) && !count {
         app.db.reader().await?
+    } else {
+        Reader::from(app.db.conn().await?)
     };
     let rows = model::search_page(&conn, &filter, &order, count);
     let slice = conn.timed(rows).await?;

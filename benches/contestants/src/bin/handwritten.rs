@@ -23,7 +23,6 @@ use contestants::{
     statements::{self, price, provider, review, user},
     typeid::{self, TypeId},
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_postgres::{Client, NoTls, Row, Statement, types::Type};

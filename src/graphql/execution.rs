@@ -8,7 +8,7 @@
 
 use async_graphql::{
     EmptySubscription, Request, Response, Schema as AsyncSchema, ValidationMode, Value, Variables,
-    parser::types::{BaseType, DocumentOperations, OperationDefinition, OperationType, Type},
+    parser::types::{BaseType, OperationDefinition, OperationType, Type},
 };
 
 use super::{Mutation, Query, documents::Document, guard::Guarded, limits::select};
@@ -59,7 +59,8 @@ impl Executor {
         if document.is_valid() && query.is_some_and(|query| fit(query, variables)) {
             return self.trusting.execute(request).await;
         }
-        let alone = matches!(document.operations, DocumentOperations::Single(_));
+        // A named one stands in a map, alone or not.
+        let alone = document.operations.iter().count() == 1;
         let tells = alone && query.is_some_and(|query| are_there(query, variables));
         let response = self.strict.execute(request).await;
         if tells && !is_refused(&response) {

@@ -40,6 +40,12 @@ impl<T: OutputType> TypeName for Edge<T> {
     }
 }
 
+/// What an [`Edge`] is made of, whatever the node.
+struct Placed<T> {
+    cursor: String,
+    node: T,
+}
+
 /// Says the cursor of the row at a place of the page.
 type CursorAt = Arc<dyn Fn(usize) -> Result<String> + Send + Sync>;
 
@@ -59,7 +65,7 @@ impl<T: OutputType> TypeName for Connection<T> {
     }
 }
 
-impl<T: OutputType + Clone> Connection<T> {
+impl<T: Clone> Connection<T> {
     /// From a page of rows: the name of its order, a row's cursor values (ending in the id), and a row's node.
     pub fn of<R: Send + Sync + 'static, K: Serialize>(
         slice: cursor::Slice<R>,
@@ -91,14 +97,12 @@ impl<T: OutputType + Clone> Connection<T> {
         }
     }
 
-    fn all_edges(&self) -> Result<Vec<Edge<T>>> {
+    fn placed(&self) -> impl Iterator<Item = Result<Placed<T>>> {
         let numbered = self.nodes.iter().enumerate();
-        numbered
-            .map(|(place, node)| {
-                let (cursor, node) = ((self.cursor_at)(place)?, node.clone());
-                Ok(Edge { cursor, node })
-            })
-            .collect()
+        numbered.map(|(place, node)| {
+            let (cursor, node) = ((self.cursor_at)(place)?, node.clone());
+            Ok(Placed { cursor, node })
+        })
     }
 
     fn info(&self) -> Result<PageInfo> {
@@ -118,7 +122,9 @@ impl<T: OutputType + Clone> Connection<T> {
 impl<T: OutputType + Clone> Connection<T> {
     /// The nodes with their cursors.
     async fn edges(&self) -> Result<Vec<Edge<T>>> {
-        self.all_edges()
+        self.placed()
+            .map(|placed| placed.map(|Placed { cursor, node }| Edge { cursor, node }))
+            .collect()
     }
 
     /// The nodes alone.
@@ -137,8 +143,11 @@ impl<T: OutputType + Clone> Connection<T> {
     }
 }
 
-impl<T: Readable + OutputType + Clone> Readable for Connection<T> {
-    type Object = Self;
+impl<T: Readable + Clone> Readable for Connection<T>
+where
+    T::Object: Clone,
+{
+    type Object = Connection<T::Object>;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         match field.name() {
@@ -147,7 +156,9 @@ impl<T: Readable + OutputType + Clone> Readable for Connection<T> {
                 Ok(())
             }),
             "edges" => field.held(Shape::List, |page: &Self, _, edges| {
-                edges.append(&mut page.all_edges()?);
+                for placed in page.placed() {
+                    edges.push(placed?);
+                }
                 Ok(())
             }),
             "pageInfo" => field.held(Shape::One, |page: &Self, _, info| {
@@ -162,8 +173,8 @@ impl<T: Readable + OutputType + Clone> Readable for Connection<T> {
     }
 }
 
-impl<T: Readable + OutputType + Clone> Readable for Edge<T> {
-    type Object = Self;
+impl<T: Readable + Clone> Readable for Placed<T> {
+    type Object = Edge<T::Object>;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         match field.name() {

@@ -68,7 +68,7 @@ pub struct Loaders {
     /// The review of a booking.
     pub review_of_booking: Loader<BookingId, MaybeRow<Review>, ReviewOfBooking>,
     /// Pages of a provider's visible reviews.
-    pub reviews_of_provider: Loader<ReviewsKey, ReviewPage, ReviewsOfProvider>,
+    pub reviews_of_provider: Loader<ReviewsKey, ReviewPage<Review>, ReviewsOfProvider<Review>>,
     /// Reports by id.
     pub reports: Loader<ReportId, MaybeRow<Report>, ReportById>,
     /// Pictures by id.
@@ -126,7 +126,7 @@ impl Loaders {
             access: RoleLoaders::new(db),
             reviews: Loader::new(ReviewById(db.clone())),
             review_of_booking: Loader::new(ReviewOfBooking(db.clone())),
-            reviews_of_provider: Loader::new(ReviewsOfProvider(db.clone())),
+            reviews_of_provider: Loader::new(ReviewsOfProvider::new(db.clone())),
             reports: Loader::new(ReportById(db.clone())),
             media: Loader::new(MediaById(db.clone())),
             portfolio_item: Loader::new(PortfolioItemById(db.clone())),

@@ -7,7 +7,9 @@
 //! 2. each edge of a level is read for all of its rows at once, the edges side by side (`level`);
 //! 3. one pass over the rows writes JSON ([`json`]), which the HTTP layer copies into the answer as it is.
 //!
-//! A type takes part by [`Readable`], next to its resolvers. The plan must give what they give, byte for byte, and does
+//! A type takes part by [`Readable`], next to its resolvers. Several may stand for one object of the schema: rows with
+//! all of its columns, and cards with the few that lists show, which are tried first.
+//! The plan must give what they give, byte for byte, and does
 //! so only while all goes well: a field that it doesn't know, a row that is missing, a statement that fails – and the
 //! resolvers answer instead, with their nulls, errors and paths. `tests/it/read_plans.rs` compares the two on random
 //! selections.
@@ -20,9 +22,11 @@ mod merge;
 use std::borrow::Cow;
 
 use async_graphql::{
-    ContextSelectionSet, OutputType, Positioned, ServerResult, Value, parser::types::Field,
-    registry::Registry,
+    Context, ContextSelectionSet, OutputType, Positioned, ServerResult, Value,
+    parser::types::Field, registry::Registry,
 };
+
+use bytes::Bytes;
 
 use self::{compile::Plan, json::Json};
 pub use self::{
@@ -30,7 +34,7 @@ pub use self::{
     level::Shape,
 };
 use super::context::RequestContext;
-use crate::db::stats::plan_written;
+use crate::{db::stats::plan_written, error::Result};
 
 /// Rows that a plan can read on from and write: an object of the schema, or those of its columns that lists show.
 pub trait Readable: Sized + Send + Sync + 'static {
@@ -42,7 +46,32 @@ pub trait Readable: Sized + Send + Sync + 'static {
 }
 
 /// A value that is answered by a plan, or by its resolvers where no plan can.
-pub struct Planned<T>(pub T);
+pub enum Planned<T> {
+    /// The rows, which may have a plan yet.
+    Rows(T),
+    /// What a plan has written.
+    Json(Bytes),
+    /// Rows without a plan.
+    Plain(T),
+}
+
+impl<T: OutputType> Planned<T> {
+    /// Reads `cards` where they have all that is selected, and `rows` where they have not.
+    pub async fn narrow<C: Readable<Object = T>>(
+        ctx: &Context<'_>,
+        cards: impl Future<Output = Result<C>>,
+        rows: impl Future<Output = Result<T>>,
+    ) -> Result<Self> {
+        let below = ctx.with_selection_set(&ctx.item.node.selection_set);
+        let Some(plan) = plan::<C>(&below) else {
+            return rows.await.map(Self::Rows);
+        };
+        match written(&plan, &cards.await?, &below).await {
+            Some(json) => Ok(Self::Json(json.into())),
+            None => rows.await.map(Self::Plain),
+        }
+    }
+}
 
 #[async_trait::async_trait]
 impl<T: Readable + OutputType> OutputType for Planned<T> {
@@ -55,7 +84,7 @@ impl<T: Readable + OutputType> OutputType for Planned<T> {
     }
 
     fn introspection_type_name(&self) -> Cow<'static, str> {
-        self.0.introspection_type_name()
+        T::type_name()
     }
 
     fn create_type_info(registry: &mut Registry) -> String {
@@ -67,20 +96,37 @@ impl<T: Readable + OutputType> OutputType for Planned<T> {
         ctx: &ContextSelectionSet<'_>,
         field: &Positioned<Field>,
     ) -> ServerResult<Value> {
-        match written(&self.0, ctx).await {
+        let rows = match self {
+            Self::Json(json) => return Ok(Value::Binary(json.clone())),
+            Self::Plain(rows) => return rows.resolve(ctx, field).await,
+            Self::Rows(rows) => rows,
+        };
+        let json = match plan(ctx) {
+            Some(plan) => written(&plan, rows, ctx).await,
+            None => None,
+        };
+        match json {
             Some(json) => Ok(Value::Binary(json.into())),
-            None => self.0.resolve(ctx, field).await,
+            None => rows.resolve(ctx, field).await,
         }
     }
 }
 
-/// The JSON of `value` as it is selected; nothing where the resolvers must answer.
-async fn written<T: Readable>(value: &T, ctx: &ContextSelectionSet<'_>) -> Option<Vec<u8>> {
+/// The plan for what is selected of a `T`; nothing where the resolvers must answer.
+fn plan<T: Readable>(ctx: &ContextSelectionSet<'_>) -> Option<Plan<T>> {
     let request = ctx.data_unchecked::<RequestContext>();
-    if !request.app.config.read_plans || !merge::is_alone(ctx) {
-        return None;
-    }
-    let plan = Plan::<T>::of(ctx)?;
+    (request.app.config.read_plans && merge::is_alone(ctx))
+        .then(|| Plan::of(ctx))
+        .flatten()
+}
+
+/// The JSON of `value` as it is planned; nothing where the resolvers must answer.
+async fn written<T: Readable>(
+    plan: &Plan<T>,
+    value: &T,
+    ctx: &ContextSelectionSet<'_>,
+) -> Option<Vec<u8>> {
+    let request = ctx.data_unchecked::<RequestContext>();
     let rows = std::slice::from_ref(value);
     // A failed statement is the resolvers' to report, who read again: they know where in the answer it belongs.
     let edges = plan.follow(request, rows).await.ok()?;

@@ -15,7 +15,7 @@ use companion::{
         },
         payments::model::{self as orders, OrderState},
         reports::model::{self as reports, ReportReason, ReportState},
-        reviews::model::{OfProviders, ReviewsQuery},
+        reviews::model::{OfProviders, Review, ReviewsQuery},
     },
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -159,10 +159,8 @@ async fn far_pages_of_what_grows_touch_no_more_rows_than_the_first() {
                 from: page.from,
             };
             let what = format!("reviews, {query:?}");
-            let query = OfProviders {
-                providers: &[provider],
-                query: &query,
-            };
+            let providers = [provider];
+            let query = OfProviders::<Review>::new(&providers, &query);
             reads_only_its_page(&mut conn, &what, query).await;
         }
     }

@@ -1,7 +1,8 @@
 //! The statements, as Companion sends them: the same texts, columns and types of parameters.
 //!
 //! They come from `src/features/{providers,users,reviews}/model`. Where those change, these have to follow: `run.py`
-//! compares the statements that PostgreSQL counts for each contestant.
+//! compares the statements that PostgreSQL counts for each contestant. The hand-written server reads cards, as Companion
+//! does for these selections; the stock one reads whole rows, as servers of its kind do.
 
 use tokio_postgres::types::Type;
 
@@ -64,10 +65,7 @@ pub mod price {
 
 /// The newest visible reviews of each of these providers: a list of providers and how many of each.
 pub const REVIEWS: (&str, &[Type]) = (
-    "SELECT r.id, r.booking_id, r.provider_id, r.author_id, r.rating, r.comment, r.visible, r.hidden_reason, \
-     r.reply, r.replied_at, r.version, r.created_at, r.updated_at FROM unnest($1) AS p (id) CROSS JOIN LATERAL \
-     (SELECT * FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS r \
-     ORDER BY r.provider_id, r.created_at DESC, r.id DESC",
+    r#"SELECT r.* FROM unnest($1) AS p (id) CROSS JOIN LATERAL (SELECT "reviews"."id", "reviews"."booking_id", "reviews"."provider_id", "reviews"."author_id", "reviews"."rating", "reviews"."comment", "reviews"."visible", "reviews"."hidden_reason", "reviews"."reply", "reviews"."replied_at", "reviews"."version", "reviews"."created_at", "reviews"."updated_at" FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS r ORDER BY r.provider_id, r.created_at DESC, r.id DESC"#,
     &[Type::UUID_ARRAY, Type::INT8],
 );
 
@@ -79,4 +77,51 @@ pub mod review {
     pub const RATING: usize = 4;
     pub const COMMENT: usize = 5;
     pub const CREATED_AT: usize = 11;
+}
+
+/// What lists show of the providers of a city, the best rated first: a city and how many.
+pub const PROVIDER_CARDS_OF_CITY: (&str, &[Type]) = (
+    r#"SELECT "providers"."id", "providers"."user_id", "providers"."status", "providers"."display_name", "providers"."headline", "providers"."city_id", "providers"."time_zone", "providers"."rating_sum", "providers"."rating_count", "providers"."lowest_price_minor", "providers"."lowest_price_currency", "providers"."created_at" FROM "providers" WHERE (providers.status = 'APPROVED' AND ("providers"."city_id" = $1)) ORDER BY "providers"."rating" DESC, "providers"."rating_count" DESC, "providers"."id" DESC LIMIT $2"#,
+    &[Type::UUID, Type::INT8],
+);
+
+/// Where the columns of a provider's card are.
+pub mod provider_card {
+    pub const ID: usize = 0;
+    pub const USER_ID: usize = 1;
+    pub const DISPLAY_NAME: usize = 3;
+    pub const HEADLINE: usize = 4;
+    pub const TIME_ZONE: usize = 6;
+    pub const RATING_SUM: usize = 7;
+    pub const RATING_COUNT: usize = 8;
+}
+
+/// What lists show of the prices of providers with their services, by title, in any state: a list of providers.
+pub const PRICE_CARDS: (&str, &[Type]) = (
+    r#"SELECT "provider_services"."id", "provider_services"."provider_id", "provider_services"."price_minor", "provider_services"."currency", "provider_services"."duration_minutes", "provider_services"."active", "services"."id", "services"."title", "services"."status" FROM ("provider_services" INNER JOIN "services" ON ("services"."id" = "provider_services"."service_id")) WHERE ("provider_services"."provider_id" = ANY($1)) ORDER BY "services"."title", "provider_services"."id""#,
+    &[Type::UUID_ARRAY],
+);
+
+/// Where the columns of a price's card and its service's are.
+pub mod price_card {
+    pub const PROVIDER_ID: usize = 1;
+    pub const PRICE_MINOR: usize = 2;
+    pub const CURRENCY: usize = 3;
+    pub const ACTIVE: usize = 5;
+    pub const SERVICE_TITLE: usize = 7;
+    pub const SERVICE_STATUS: usize = 8;
+}
+
+/// What lists show of the newest visible reviews of each of these providers: a list of providers and how many of each.
+pub const REVIEW_CARDS: (&str, &[Type]) = (
+    r#"SELECT r.* FROM unnest($1) AS p (id) CROSS JOIN LATERAL (SELECT "reviews"."id", "reviews"."provider_id", "reviews"."author_id", "reviews"."rating", "reviews"."comment", "reviews"."created_at" FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS r ORDER BY r.provider_id, r.created_at DESC, r.id DESC"#,
+    &[Type::UUID_ARRAY, Type::INT8],
+);
+
+/// Where the columns of a review's card are.
+pub mod review_card {
+    pub const PROVIDER_ID: usize = 1;
+    pub const AUTHOR_ID: usize = 2;
+    pub const RATING: usize = 3;
+    pub const COMMENT: usize = 4;
 }

@@ -146,7 +146,7 @@ impl Me {
     ) -> Result<Planned<Connection<Booking>>> {
         let page = PageArgs::new(first, after, last, before);
         let bookings = bookings_of_client(ctx, self.0.id, filter, page).await?;
-        Ok(Planned(bookings))
+        Ok(Planned::Rows(bookings))
     }
 
     /// The person's live sessions, the last used first.

@@ -266,7 +266,7 @@ impl CatalogQueries {
         let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
         let slice = service::services(ctx.app(), ctx.viewer(), filter, &page, count).await?;
-        Ok(Planned(Connection::of(
+        Ok(Planned::Rows(Connection::of(
             slice,
             BY_TITLE,
             |row| (row.title.clone(), row.id),

@@ -59,6 +59,18 @@ pub struct Category {
     pub position: i32,
 }
 
+/// What a list of something else shows of a service.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = services, check_for_backend(diesel::pg::Pg))]
+pub struct ServiceCard {
+    /// Identity.
+    pub id: ServiceId,
+    /// One line.
+    pub title: String,
+    /// Whether it can be offered.
+    pub status: ServiceStatus,
+}
+
 /// A service of the catalog.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = services, check_for_backend(diesel::pg::Pg))]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::model::{self, CompletedBookings, PricedService, Provider, RatingCount};
+use super::model::{
+    self, CompletedBookings, PricedCard, PricedService, Provider, ProviderCard, RatingCount,
+};
 use crate::{
     db::ids::{ProviderId, ProviderServiceId, UserId},
     row_loader, rows_loader,
@@ -11,6 +13,11 @@ use crate::{
 row_loader! {
     /// A profile by id, in any state.
     ProviderById: ProviderId => Provider, model::by_ids, |provider| provider.id
+}
+
+row_loader! {
+    /// A profile's card by id, in any state.
+    ProviderCardById: ProviderId => ProviderCard, model::cards_by_ids, |provider| provider.id
 }
 
 row_loader! {
@@ -26,6 +33,11 @@ row_loader! {
 rows_loader! {
     /// A provider's prices with their services, active or not, by title.
     PricesOfProvider: ProviderId => Arc<PricedService>, model::prices_of, |priced| priced.price.provider_id
+}
+
+rows_loader! {
+    /// What a list shows of a provider's prices, active or not, by title.
+    PriceCardsOfProvider: ProviderId => Arc<PricedCard>, model::price_cards_of, |priced| priced.price.provider_id
 }
 
 row_loader! {

@@ -19,11 +19,12 @@ use crate::{
 };
 
 pub use prices::{
-    PricedService, ProviderService, find_price, priced_by_ids, prices_of, save_price,
+    PricedCard, PricedService, ProviderService, find_price, price_cards_of, priced_by_ids,
+    prices_of, save_price,
 };
 pub use search::{
-    APPLICATIONS, Filter, FreeTime, Order, PriceRange, ProvidersQuery, applications_page,
-    applications_query, search_page, search_query,
+    APPLICATIONS, Filter, FreeTime, Order, PriceRange, ProvidersQuery, Ranked, applications_page,
+    applications_query, search_cards, search_page, search_query,
 };
 pub use stats::{CompletedBookings, RatingCount, completed_bookings, rating_counts};
 
@@ -53,6 +54,36 @@ text_enum! {
         /// Half until 168 h before, then nothing.
         Strict = "STRICT",
     }
+}
+
+/// What a list shows of a profile: the short columns that everyone may see, and whether one may see it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = providers, check_for_backend(diesel::pg::Pg))]
+pub struct ProviderCard {
+    /// Identity.
+    pub id: ProviderId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// How far it is.
+    pub status: ProviderStatus,
+    /// The name in lists.
+    pub display_name: String,
+    /// One line.
+    pub headline: String,
+    /// Where the provider works.
+    pub city_id: CityId,
+    /// The IANA zone of the provider's clock.
+    pub time_zone: String,
+    /// The sum of the visible reviews' ratings.
+    pub rating_sum: i64,
+    /// How many visible reviews there are.
+    pub rating_count: i32,
+    /// The least active price in the currency that comes first.
+    pub lowest_price_minor: Option<i64>,
+    /// Its currency.
+    pub lowest_price_currency: Option<String>,
+    /// When the person first applied.
+    pub created_at: Instant,
 }
 
 /// A provider's profile.
@@ -111,16 +142,36 @@ impl Provider {
 
     /// Whether the viewer sees what is for the owner and staff: other states than APPROVED, inactive prices, reasons.
     pub fn is_open_to(&self, viewer: &Viewer) -> bool {
-        self.is_owned_by(viewer)
-            || ["providers:read", "providers:review", "providers:suspend"]
-                .iter()
-                .any(|permission| viewer.may(permission))
+        is_open(self.user_id, viewer)
     }
 
     /// Whether the viewer may know of this profile at all.
     pub fn is_visible_to(&self, viewer: &Viewer) -> bool {
-        self.status == ProviderStatus::Approved || self.is_open_to(viewer)
+        is_visible(self.status, self.user_id, viewer)
     }
+}
+
+impl ProviderCard {
+    /// As [`Provider::is_open_to`].
+    pub fn is_open_to(&self, viewer: &Viewer) -> bool {
+        is_open(self.user_id, viewer)
+    }
+
+    /// As [`Provider::is_visible_to`].
+    pub fn is_visible_to(&self, viewer: &Viewer) -> bool {
+        is_visible(self.status, self.user_id, viewer)
+    }
+}
+
+fn is_open(owner: UserId, viewer: &Viewer) -> bool {
+    viewer.is(owner)
+        || ["providers:read", "providers:review", "providers:suspend"]
+            .iter()
+            .any(|permission| viewer.may(permission))
+}
+
+fn is_visible(status: ProviderStatus, owner: UserId, viewer: &Viewer) -> bool {
+    status == ProviderStatus::Approved || is_open(owner, viewer)
 }
 
 /// The profiles with these ids, whoever may see them, in no order.
@@ -131,6 +182,18 @@ pub async fn by_ids(
     providers::table
         .filter(providers::id.eq_any(ids))
         .select(Provider::as_select())
+        .load(&mut conn)
+        .await
+}
+
+/// The cards of these profiles, whoever may see them, in no order.
+pub async fn cards_by_ids(
+    mut conn: &AsyncPgConnection,
+    ids: &[ProviderId],
+) -> QueryResult<Vec<ProviderCard>> {
+    providers::table
+        .filter(providers::id.eq_any(ids))
+        .select(ProviderCard::as_select())
         .load(&mut conn)
         .await
 }

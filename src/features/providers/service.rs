@@ -19,7 +19,7 @@ use crate::{
 pub use account::{close_with_account, erase, reopen_with_account};
 pub use applications::{Application, Change, apply, update, withdraw};
 pub use prices::{NewPrice, set_price};
-pub use search::{Found, Search, Sort, applications, search};
+pub use search::{Query, Search, Sort, applications, search};
 pub use staff::{Decision, reinstate, review, suspend};
 
 /// Locks a profile after its owner's row (architecture.md, habit 5).

@@ -8,7 +8,8 @@ use async_graphql::{Context, ID, InputObject, Object};
 
 use super::{
     loaders::{ReviewPage, ReviewsKey},
-    model, service,
+    model::{self, ListedReview},
+    service,
 };
 use crate::{
     auth::{permissions::known, viewer::Viewer},
@@ -136,7 +137,7 @@ pub async fn of_provider(
         .reviews_of_provider
         .load(wanted.of(provider))
         .await?;
-    Ok(connection(&slice))
+    Ok(connection(&slice, Review))
 }
 
 /// The name of the order, which cursors carry.
@@ -168,13 +169,11 @@ impl Wanted {
     }
 }
 
-fn connection(slice: &ReviewPage) -> Connection<Review> {
-    Connection::of_shared(
-        slice,
-        ORDER,
-        |row: &model::Review| (row.created_at, row.id),
-        Review,
-    )
+fn connection<R: ListedReview, T: Clone>(
+    slice: &ReviewPage<R>,
+    node: impl Fn(Arc<R>) -> T,
+) -> Connection<T> {
+    Connection::of_shared(slice, ORDER, R::key, node)
 }
 
 /// Queries of reviews.
@@ -201,7 +200,9 @@ impl ReviewQueries {
             // Nobody has this id, so the list is empty, and what is wrong with the page still shows.
             _ => ProviderId(uuid::Uuid::nil()),
         };
-        of_provider(ctx, provider, rating, page).await.map(Planned)
+        of_provider(ctx, provider, rating, page)
+            .await
+            .map(Planned::Rows)
     }
 }
 

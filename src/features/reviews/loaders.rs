@@ -1,8 +1,10 @@
 //! Loaders of reviews. Who may see a row of the first two is the reader's to check.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, marker::PhantomData, sync::Arc};
 
-use super::model::{self, Review, ReviewKey, ReviewsQuery};
+use foldhash::fast::RandomState;
+
+use super::model::{self, ListedReview, Review, ReviewCard, ReviewKey, ReviewsQuery};
 use crate::{
     batch_fn,
     cursor::{Page, Slice},
@@ -61,23 +63,38 @@ impl ReviewsKey {
     }
 }
 
+/// A map by what is no secret.
+type Fast<K, V> = HashMap<K, V, RandomState>;
+
 /// A page, shared by who asks for it twice.
-pub type ReviewPage = Slice<Arc<Review>>;
+pub type ReviewPage<R> = Slice<Arc<R>>;
 
-/// Pages of visible reviews.
-pub struct ReviewsOfProvider(pub Db);
+/// Pages of visible reviews, read as `R`.
+pub struct ReviewsOfProvider<R> {
+    db: Db,
+    rows: PhantomData<fn() -> R>,
+}
 
-batch_fn!(ReviewsOfProvider: ReviewsKey => ReviewPage);
+batch_fn!(ReviewsOfProvider<Review>: ReviewsKey => ReviewPage<Review>);
+batch_fn!(ReviewsOfProvider<ReviewCard>: ReviewsKey => ReviewPage<ReviewCard>);
 
-impl ReviewsOfProvider {
-    async fn load_all(&self, keys: &[ReviewsKey]) -> Found<ReviewsKey, ReviewPage> {
-        let mut pages: HashMap<(&ReviewsQuery, bool), Vec<&ReviewsKey>> = HashMap::new();
+impl<R: ListedReview> ReviewsOfProvider<R> {
+    /// Pages from this database.
+    pub fn new(db: Db) -> Self {
+        Self {
+            db,
+            rows: PhantomData,
+        }
+    }
+
+    async fn load_all(&self, keys: &[ReviewsKey]) -> Found<ReviewsKey, ReviewPage<R>> {
+        let mut pages: Fast<(&ReviewsQuery, bool), Vec<&ReviewsKey>> = Fast::default();
         for key in keys {
             pages.entry((&key.query, key.count)).or_default().push(key);
         }
         let mut found = Found::default();
         for ((query, count), keys) in pages {
-            let outcome = load_page(&self.0, query, count, &keys).await;
+            let outcome = load_page(&self.db, query, count, &keys).await;
             for key in keys {
                 let page = match &outcome {
                     Ok(slices) => slices.get(&key.provider_id).cloned().ok_or_else(|| {
@@ -92,12 +109,12 @@ impl ReviewsOfProvider {
     }
 }
 
-async fn load_page(
+async fn load_page<R: ListedReview>(
     db: &Db,
     query: &ReviewsQuery,
     count: bool,
     keys: &[&ReviewsKey],
-) -> Result<HashMap<ProviderId, ReviewPage>> {
+) -> Result<Fast<ProviderId, ReviewPage<R>>> {
     let providers: Vec<ProviderId> = keys.iter().map(|key| key.provider_id).collect();
     let limit = keys.first().map_or(0, |key| key.limit);
     // Counting thousands of reviews would hold up those who share a connection.
@@ -106,12 +123,12 @@ async fn load_page(
     } else {
         db.reader().await?
     };
-    let mut rows: HashMap<ProviderId, Vec<Arc<Review>>> = HashMap::new();
+    let mut rows: Fast<ProviderId, Vec<Arc<R>>> = Fast::default();
     for review in conn
-        .timed(model::of_providers(&conn, &providers, query))
+        .timed(R::of_providers(&conn, &providers, query))
         .await?
     {
-        rows.entry(review.provider_id)
+        rows.entry(review.provider_id())
             .or_default()
             .push(Arc::new(review));
     }
@@ -120,7 +137,7 @@ async fn load_page(
         backwards: query.backwards,
         from: query.from,
     };
-    let mut slices: HashMap<ProviderId, ReviewPage> = providers
+    let mut slices: Fast<ProviderId, ReviewPage<R>> = providers
         .iter()
         .map(|id| (*id, page.slice(rows.remove(id).unwrap_or_default())))
         .collect();

@@ -15,8 +15,26 @@ use crate::{
 };
 
 pub use lists::{
-    OfProviders, ReviewCount, ReviewKey, ReviewsQuery, counts_of_providers, of_providers,
+    ListedReview, OfProviders, ReviewCount, ReviewKey, ReviewsQuery, counts_of_providers,
 };
+
+/// What a provider's list shows of a review.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = reviews, check_for_backend(diesel::pg::Pg))]
+pub struct ReviewCard {
+    /// Identity.
+    pub id: ReviewId,
+    /// Of whom.
+    pub provider_id: ProviderId,
+    /// By whom.
+    pub author_id: UserId,
+    /// 1 to 5.
+    pub rating: i32,
+    /// At most 2 000 characters, may be empty.
+    pub comment: String,
+    /// When it was written.
+    pub created_at: Instant,
+}
 
 /// A review.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

@@ -8,11 +8,15 @@ use async_graphql::parser::{
         BaseType, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition,
     },
 };
+use foldhash::fast::RandomState;
+
+/// By a name of the schema; only the schema's own are ever put in.
+type Named<T> = HashMap<Box<str>, T, RandomState>;
 
 /// The schema as the cost of a query sees it: for each type its fields, for each field what it multiplies.
 #[derive(Debug)]
 pub struct CostModel {
-    types: HashMap<Box<str>, TypeCost>,
+    types: Named<TypeCost>,
     query: Box<str>,
     mutation: Option<Box<str>>,
     members: u64,
@@ -21,7 +25,7 @@ pub struct CostModel {
 /// A type; leaves and input objects have no fields here.
 #[derive(Debug, Default)]
 pub(super) struct TypeCost {
-    fields: HashMap<Box<str>, FieldCost>,
+    fields: Named<FieldCost>,
     /// Whether it is a connection, whose `nodes` and `edges` come a page at a time.
     pub(super) connection: bool,
 }
@@ -53,7 +57,7 @@ impl CostModel {
     pub fn from_sdl(sdl: &str) -> Result<Self, parser::Error> {
         let document = parse_schema(sdl)?;
         let mut model = Self {
-            types: HashMap::new(),
+            types: Named::default(),
             query: "Query".into(),
             mutation: None,
             members: 0,

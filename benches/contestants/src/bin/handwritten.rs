@@ -20,7 +20,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contestants::{
     Fatal, database_url, serve,
-    statements::{self, price, provider, review, user},
+    statements::{self, price_card, provider, provider_card, review_card, user},
     typeid::{self, TypeId},
 };
 use serde::{Deserialize, Serialize};
@@ -84,13 +84,17 @@ impl Lane {
                 process::exit(1);
             }
         });
+        // Nothing is won by planning for each value anew.
+        client
+            .batch_execute("SET plan_cache_mode = force_generic_plan")
+            .await?;
         let prepare = async |(sql, types): (&str, &[Type])| client.prepare_typed(sql, types).await;
         Ok(Self {
-            providers_of_city: prepare(statements::PROVIDERS_OF_CITY).await?,
+            providers_of_city: prepare(statements::PROVIDER_CARDS_OF_CITY).await?,
             providers: prepare(statements::PROVIDERS).await?,
             users: prepare(statements::USERS).await?,
-            prices: prepare(statements::PRICES).await?,
-            reviews: prepare(statements::REVIEWS).await?,
+            prices: prepare(statements::PRICE_CARDS).await?,
+            reviews: prepare(statements::REVIEW_CARDS).await?,
             client,
         })
     }
@@ -229,9 +233,8 @@ struct Nodes<T> {
     nodes: Vec<T>,
 }
 
-fn rating(row: &Row) -> Option<f64> {
-    let count: i32 = row.get(provider::RATING_COUNT);
-    let sum: i64 = row.get(provider::RATING_SUM);
+fn rating(row: &Row, sum: usize, count: usize) -> Option<f64> {
+    let (sum, count): (i64, i32) = (row.get(sum), row.get(count));
     (count > 0).then(|| sum as f64 / f64::from(count))
 }
 
@@ -264,7 +267,7 @@ async fn one_provider(lane: &Lane, id: Uuid) -> Result<Vec<u8>, Failure> {
             display_name: row.get(provider::DISPLAY_NAME),
             headline: row.get(provider::HEADLINE),
             bio: row.get(provider::BIO),
-            rating: rating(row),
+            rating: rating(row, provider::RATING_SUM, provider::RATING_COUNT),
             rating_count: row.get(provider::RATING_COUNT),
             time_zone: row.get(provider::TIME_ZONE),
             cancellation_policy: row.get(provider::CANCELLATION_POLICY),
@@ -301,9 +304,9 @@ async fn flat(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
     let (rows, has_next_page) = lane.best_of_city(city).await?;
     let end_cursor = match rows.last() {
         Some(row) => {
-            let sum: i64 = row.get(provider::RATING_SUM);
-            let count: i32 = row.get(provider::RATING_COUNT);
-            let id = TypeId::new(b"prv", row.get(provider::ID));
+            let sum: i64 = row.get(provider_card::RATING_SUM);
+            let count: i32 = row.get(provider_card::RATING_COUNT);
+            let id = TypeId::new(b"prv", row.get(provider_card::ID));
             let position = serde_json::to_vec(&("provider.rating", (sum, count, id)))?;
             Some(URL_SAFE_NO_PAD.encode(position))
         }
@@ -312,12 +315,12 @@ async fn flat(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
     let nodes = rows
         .iter()
         .map(|row| FlatProvider {
-            id: TypeId::new(b"prv", row.get(provider::ID)),
-            display_name: row.get(provider::DISPLAY_NAME),
-            headline: row.get(provider::HEADLINE),
-            rating: rating(row),
-            rating_count: row.get(provider::RATING_COUNT),
-            time_zone: row.get(provider::TIME_ZONE),
+            id: TypeId::new(b"prv", row.get(provider_card::ID)),
+            display_name: row.get(provider_card::DISPLAY_NAME),
+            headline: row.get(provider_card::HEADLINE),
+            rating: rating(row, provider_card::RATING_SUM, provider_card::RATING_COUNT),
+            rating_count: row.get(provider_card::RATING_COUNT),
+            time_zone: row.get(provider_card::TIME_ZONE),
         })
         .collect();
     let page_info = PageInfo {
@@ -394,8 +397,11 @@ impl<'a> People<'a> {
 
 async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
     let (rows, _) = lane.best_of_city(city).await?;
-    let providers: Vec<Uuid> = rows.iter().map(|row| row.get(provider::ID)).collect();
-    let mut user_ids: Vec<Uuid> = rows.iter().map(|row| row.get(provider::USER_ID)).collect();
+    let providers: Vec<Uuid> = rows.iter().map(|row| row.get(provider_card::ID)).collect();
+    let mut user_ids: Vec<Uuid> = rows
+        .iter()
+        .map(|row| row.get(provider_card::USER_ID))
+        .collect();
     let (users, prices, reviews) = tokio::try_join!(
         lane.users(&user_ids),
         lane.prices(&providers),
@@ -404,7 +410,7 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
     let users = People::of(&users);
     let mut author_ids: Vec<Uuid> = reviews
         .iter()
-        .map(|row| row.get(review::AUTHOR_ID))
+        .map(|row| row.get(review_card::AUTHOR_ID))
         .collect();
     author_ids.sort_unstable();
     author_ids.dedup();
@@ -415,9 +421,9 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
         .iter()
         .zip(user_ids.drain(..))
         .map(|(row, user_id)| NestedProvider {
-            id: TypeId::new(b"prv", row.get(provider::ID)),
-            display_name: row.get(provider::DISPLAY_NAME),
-            rating: rating(row),
+            id: TypeId::new(b"prv", row.get(provider_card::ID)),
+            display_name: row.get(provider_card::DISPLAY_NAME),
+            rating: rating(row, provider_card::RATING_SUM, provider_card::RATING_COUNT),
             user: users.person(user_id),
             services: Vec::with_capacity(4),
             reviews: Nodes {
@@ -428,30 +434,31 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
     // Twenty ids are looked through faster than hashed.
     let place = |id: Uuid| providers.iter().position(|known| *known == id);
     for row in &prices {
-        let open = row.get(price::ACTIVE) && row.get::<_, &str>(price::SERVICE_STATUS) == "ACTIVE";
+        let open = row.get(price_card::ACTIVE)
+            && row.get::<_, &str>(price_card::SERVICE_STATUS) == "ACTIVE";
         if !open {
             continue;
         }
-        if let Some(at) = place(row.get(price::PROVIDER_ID)) {
+        if let Some(at) = place(row.get(price_card::PROVIDER_ID)) {
             nodes[at].services.push(PricedService {
                 price: Money {
-                    amount_minor: row.get(price::PRICE_MINOR),
-                    currency: row.get(price::CURRENCY),
+                    amount_minor: row.get(price_card::PRICE_MINOR),
+                    currency: row.get(price_card::CURRENCY),
                 },
                 service: Service {
-                    title: row.get(price::SERVICE_TITLE),
+                    title: row.get(price_card::SERVICE_TITLE),
                 },
             });
         }
     }
     for row in &reviews {
-        if let Some(at) = place(row.get(review::PROVIDER_ID)) {
+        if let Some(at) = place(row.get(review_card::PROVIDER_ID)) {
             let page = &mut nodes[at].reviews.nodes;
             if page.len() < REVIEWS {
                 page.push(Review {
-                    rating: row.get(review::RATING),
-                    comment: row.get(review::COMMENT),
-                    author: authors.person(row.get(review::AUTHOR_ID)),
+                    rating: row.get(review_card::RATING),
+                    comment: row.get(review_card::COMMENT),
+                    author: authors.person(row.get(review_card::AUTHOR_ID)),
                 });
             }
         }

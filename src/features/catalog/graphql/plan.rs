@@ -3,7 +3,10 @@
 use super::{Category, City, Service, ServiceStatus};
 use crate::{
     db::ids::{CityId, ServiceId},
-    features::catalog::loaders::{CategoryById, CityById, ServiceById},
+    features::catalog::{
+        loaders::{CategoryById, CityById, ServiceById},
+        model,
+    },
     graphql::plan::{Read, Readable, Selected, Shape},
 };
 
@@ -35,15 +38,41 @@ impl Readable for City {
     }
 }
 
+/// What a list of something else shows of a [`Service`].
+pub struct ServiceCard(pub model::ServiceCard);
+
+/// How a field is read of rows that have what a service's card has.
+macro_rules! service_fields {
+    ($field:ident) => {{
+        let read: Option<Read<Self>> = match $field.name() {
+            "id" => Some(Read::Leaf(|row: &Self, _, json| json.id(row.0.id))),
+            "title" => Some(Read::Leaf(|row, _, json| json.text(&row.0.title))),
+            "status" => Some(Read::Leaf(|row, _, json| {
+                json.name(&ServiceStatus::from(row.0.status));
+            })),
+            _ => None,
+        };
+        read
+    }};
+}
+
+impl Readable for ServiceCard {
+    type Object = Service;
+
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        service_fields!(field)
+    }
+}
+
 impl Readable for Service {
     type Object = Self;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        if let Some(read) = service_fields!(field) {
+            return Some(read);
+        }
         Some(Read::Leaf(match field.name() {
-            "id" => |service, _, json| json.id(service.0.id),
-            "title" => |service, _, json| json.text(&service.0.title),
             "description" => |service, _, json| json.text(&service.0.description),
-            "status" => |service, _, json| json.name(&ServiceStatus::from(service.0.status)),
             "version" => |service, _, json| json.int(service.0.version.into()),
             "createdAt" => |service, _, json| json.time(*service.0.created_at),
             "updatedAt" => |service, _, json| json.time(*service.0.updated_at),

@@ -1,5 +1,7 @@
 //! Providers in read plans.
 
+use std::sync::Arc;
+
 use super::{
     CancellationPolicy, ProviderStatus,
     types::{Provider, ProviderService, average, lowest_price},
@@ -7,8 +9,14 @@ use super::{
 use crate::{
     db::ids::ProviderId,
     features::{
-        catalog::graphql::{Service, plan::city},
-        providers::loaders::{PricesOfProvider, ProviderById},
+        catalog::graphql::{
+            Service,
+            plan::{ServiceCard, city},
+        },
+        providers::{
+            loaders::{PriceCardsOfProvider, PricesOfProvider, ProviderById, ProviderCardById},
+            model,
+        },
         reviews::graphql::plan::reviews,
         users::graphql::plan::person,
     },
@@ -18,24 +26,88 @@ use crate::{
     },
 };
 
+/// What a list shows of a [`Provider`].
+#[derive(Clone)]
+pub struct ProviderCard(pub Arc<model::ProviderCard>);
+
+/// How a field is read of rows that have what a card has.
+macro_rules! card_fields {
+    ($field:ident) => {{
+        let read: Option<Read<Self>> = match $field.name() {
+            "id" => Some(Read::Leaf(|row: &Self, _, json| json.id(row.0.id))),
+            "displayName" => Some(Read::Leaf(|row, _, json| json.text(&row.0.display_name))),
+            "headline" => Some(Read::Leaf(|row, _, json| json.text(&row.0.headline))),
+            "status" => Some(Read::Leaf(|row, _, json| {
+                json.name(&ProviderStatus::from(row.0.status));
+            })),
+            "timeZone" => Some(Read::Leaf(|row, _, json| json.text(&row.0.time_zone))),
+            "rating" => Some(Read::Leaf(|row, _, json| {
+                let rating = average(row.0.rating_sum, row.0.rating_count);
+                json.maybe(rating, |json, rating| json.float(rating));
+            })),
+            "ratingCount" => Some(Read::Leaf(|row, _, json| {
+                json.int(row.0.rating_count.into());
+            })),
+            "createdAt" => Some(Read::Leaf(|row, _, json| json.time(*row.0.created_at))),
+            "user" => person($field, |row: &Self| row.0.user_id),
+            "city" => city($field, |row: &Self| row.0.city_id),
+            "lowestPrice" => $field.held(Shape::Maybe, |row: &Self, _, prices: &mut Vec<Money>| {
+                let currency = row.0.lowest_price_currency.as_deref();
+                prices.extend(lowest_price(row.0.lowest_price_minor, currency)?);
+                Ok(())
+            }),
+            "services" => $field
+                .loaded(
+                    Shape::List,
+                    |row: &Self| Some(row.0.id),
+                    |request| PriceCardsOfProvider(request.app.db.clone()),
+                    |row, prices, request, offers| {
+                        let all = row.0.is_open_to(&request.viewer);
+                        let seen = prices.iter().filter(|priced| all || priced.is_open());
+                        offers.extend(seen.cloned().map(PriceCard));
+                        Ok(())
+                    },
+                )
+                .or_else(|| {
+                    $field.loaded(
+                        Shape::List,
+                        |row: &Self| Some(row.0.id),
+                        |request| PricesOfProvider(request.app.db.clone()),
+                        |row, prices, request, offers| {
+                            let all = row.0.is_open_to(&request.viewer);
+                            let seen = prices.iter().filter(|priced| all || priced.is_open());
+                            offers.extend(seen.cloned().map(ProviderService));
+                            Ok(())
+                        },
+                    )
+                }),
+            "reviews" => reviews($field, |row: &Self| row.0.id),
+            _ => None,
+        };
+        read
+    }};
+}
+
+impl Readable for ProviderCard {
+    type Object = Provider;
+
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        card_fields!(field)
+    }
+}
+
 impl Readable for Provider {
     type Object = Self;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        if let Some(read) = card_fields!(field) {
+            return Some(read);
+        }
         Some(Read::Leaf(match field.name() {
-            "id" => |provider, _, json| json.id(provider.0.id),
-            "displayName" => |provider, _, json| json.text(&provider.0.display_name),
-            "headline" => |provider, _, json| json.text(&provider.0.headline),
             "bio" => |provider, _, json| json.text(&provider.0.bio),
-            "status" => |provider, _, json| json.name(&ProviderStatus::from(provider.0.status)),
-            "timeZone" => |provider, _, json| json.text(&provider.0.time_zone),
             "cancellationPolicy" => |provider, _, json| {
                 json.name(&CancellationPolicy::from(provider.0.cancellation_policy));
             },
-            "rating" => |provider, _, json| {
-                json.maybe(average(&provider.0), |json, rating| json.float(rating));
-            },
-            "ratingCount" => |provider, _, json| json.int(provider.0.rating_count.into()),
             "appliedAt" => |provider, request, json| {
                 let at = provider
                     .0
@@ -53,31 +125,7 @@ impl Readable for Provider {
                 json.maybe_text(reason.filter(|_| provider.0.is_open_to(&request.viewer)));
             },
             "version" => |provider, _, json| json.int(provider.0.version.into()),
-            "createdAt" => |provider, _, json| json.time(*provider.0.created_at),
             "updatedAt" => |provider, _, json| json.time(*provider.0.updated_at),
-            "user" => return person(field, |provider: &Self| provider.0.user_id),
-            "city" => return city(field, |provider: &Self| provider.0.city_id),
-            "lowestPrice" => {
-                return field.held(
-                    Shape::Maybe,
-                    |provider: &Self, _, prices: &mut Vec<Money>| {
-                        prices.extend(lowest_price(&provider.0)?);
-                        Ok(())
-                    },
-                );
-            }
-            "services" => {
-                return field.loaded(
-                    Shape::List,
-                    |provider: &Self| Some(provider.0.id),
-                    |request| PricesOfProvider(request.app.db.clone()),
-                    |provider, prices, request, services| {
-                        services.extend(provider.offers(prices, &request.viewer));
-                        Ok(())
-                    },
-                );
-            }
-            "reviews" => return reviews(field, |provider: &Self| provider.0.id),
             _ => return None,
         }))
     }
@@ -88,15 +136,29 @@ pub fn any_provider<T: Readable>(
     field: &Selected<'_>,
     id: impl Fn(&T) -> ProviderId + Send + Sync + 'static,
 ) -> Option<Read<T>> {
-    field.loaded(
-        Shape::One,
-        move |row| Some(id(row)),
-        |request| ProviderById(request.app.db.clone()),
-        |_, provider, _, providers| {
-            providers.extend(provider.clone().map(Provider));
-            Ok(())
-        },
-    )
+    let id = Arc::new(id);
+    let of_card = id.clone();
+    field
+        .loaded(
+            Shape::One,
+            move |row| Some(of_card(row)),
+            |request| ProviderCardById(request.app.db.clone()),
+            |_, provider, _, providers| {
+                providers.extend(provider.clone().map(ProviderCard));
+                Ok(())
+            },
+        )
+        .or_else(|| {
+            field.loaded(
+                Shape::One,
+                move |row| Some(id(row)),
+                |request| ProviderById(request.app.db.clone()),
+                |_, provider, _, providers| {
+                    providers.extend(provider.clone().map(Provider));
+                    Ok(())
+                },
+            )
+        })
 }
 
 /// An edge to the profile with this id, or `null` where the viewer may not know of it.
@@ -104,42 +166,85 @@ pub fn visible_provider<T: Readable>(
     field: &Selected<'_>,
     id: impl Fn(&T) -> ProviderId + Send + Sync + 'static,
 ) -> Option<Read<T>> {
-    field.loaded(
-        Shape::Maybe,
-        move |row| Some(id(row)),
-        |request| ProviderById(request.app.db.clone()),
-        |_, provider, request, providers| {
-            let visible = provider.clone();
-            let visible = visible.filter(|row| row.is_visible_to(&request.viewer));
-            providers.extend(visible.map(Provider));
-            Ok(())
-        },
-    )
+    let id = Arc::new(id);
+    let of_card = id.clone();
+    field
+        .loaded(
+            Shape::Maybe,
+            move |row| Some(of_card(row)),
+            |request| ProviderCardById(request.app.db.clone()),
+            |_, provider, request, providers| {
+                let visible = provider.clone();
+                let visible = visible.filter(|row| row.is_visible_to(&request.viewer));
+                providers.extend(visible.map(ProviderCard));
+                Ok(())
+            },
+        )
+        .or_else(|| {
+            field.loaded(
+                Shape::Maybe,
+                move |row| Some(id(row)),
+                |request| ProviderById(request.app.db.clone()),
+                |_, provider, request, providers| {
+                    let visible = provider.clone();
+                    let visible = visible.filter(|row| row.is_visible_to(&request.viewer));
+                    providers.extend(visible.map(Provider));
+                    Ok(())
+                },
+            )
+        })
+}
+
+/// What a list shows of a [`ProviderService`].
+struct PriceCard(Arc<model::PricedCard>);
+
+/// How a field is read of rows that have what a price's card has.
+macro_rules! price_fields {
+    ($field:ident) => {{
+        let read: Option<Read<Self>> = match $field.name() {
+            "id" => Some(Read::Leaf(|row: &Self, _, json| json.id(row.0.price.id))),
+            "durationMinutes" => Some(Read::Leaf(|row, _, json| {
+                json.int(row.0.price.duration_minutes.into());
+            })),
+            "active" => Some(Read::Leaf(|row, _, json| json.bool(row.0.price.active))),
+            "price" => $field.held(Shape::One, |row: &Self, _, prices| {
+                let price = &row.0.price;
+                prices.push(Money::of(price.price_minor, &price.currency)?);
+                Ok(())
+            }),
+            _ => None,
+        };
+        read
+    }};
+}
+
+impl Readable for PriceCard {
+    type Object = ProviderService;
+
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        match field.name() {
+            "service" => field.held(Shape::One, |row: &Self, _, services| {
+                services.push(ServiceCard(row.0.service.clone()));
+                Ok(())
+            }),
+            _ => price_fields!(field),
+        }
+    }
 }
 
 impl Readable for ProviderService {
     type Object = Self;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
-        Some(Read::Leaf(match field.name() {
-            "id" => |offer, _, json| json.id(offer.0.price.id),
-            "durationMinutes" => |offer, _, json| json.int(offer.0.price.duration_minutes.into()),
-            "active" => |offer, _, json| json.bool(offer.0.price.active),
-            "version" => |offer, _, json| json.int(offer.0.price.version.into()),
-            "service" => {
-                return field.held(Shape::One, |offer: &Self, _, services| {
-                    services.push(Service(offer.0.service.clone()));
-                    Ok(())
-                });
-            }
-            "price" => {
-                return field.held(Shape::One, |offer: &Self, _, prices| {
-                    let price = &offer.0.price;
-                    prices.push(Money::of(price.price_minor, &price.currency)?);
-                    Ok(())
-                });
-            }
-            _ => return None,
-        }))
+        match field.name() {
+            "version" => Some(Read::Leaf(|row, _, json| {
+                json.int(row.0.price.version.into());
+            })),
+            "service" => field.held(Shape::One, |row: &Self, _, services| {
+                services.push(Service(row.0.service.clone()));
+                Ok(())
+            }),
+            _ => price_fields!(field),
+        }
     }
 }

@@ -1,17 +1,29 @@
 //! Queries of providers.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Object};
 
-use super::{Provider, ProviderFilter, ProviderSort, ProviderStatus};
+use super::{Provider, ProviderFilter, ProviderSort, ProviderStatus, plan::ProviderCard};
 use crate::{
-    cursor::PageArgs,
+    cursor::{PageArgs, Slice},
     error::Result,
     features::providers::{
-        model::APPLICATIONS,
-        service::{self, Found},
+        model::{APPLICATIONS, Order, Ranked},
+        service,
     },
     graphql::{args, connection::Connection, context::ContextExt, plan::Planned},
 };
+
+/// A page of what a search found.
+fn found<R: Ranked + Send + Sync + 'static, T: Clone>(
+    slice: Slice<R>,
+    order: &Order,
+    node: impl Fn(Arc<R>) -> T,
+) -> Connection<T> {
+    let (name, order) = (order.name(), order.clone());
+    Connection::of(slice, name, move |row| order.values(row), node)
+}
 
 /// Queries of providers.
 #[derive(Default)]
@@ -33,14 +45,16 @@ impl ProviderQueries {
         let page = PageArgs::new(first, after, last, before);
         let search = filter.unwrap_or_default().into();
         let count = ctx.selects("totalCount");
-        let Found { slice, order } =
-            service::search(ctx.app(), search, sort.into(), &page, count).await?;
-        Ok(Planned(Connection::of(
-            slice,
-            order.name(),
-            move |row| order.values(row),
-            Provider,
-        )))
+        let query = service::search(ctx.app(), search, sort.into(), &page, count)?;
+        let cards = async {
+            let cards = query.cards(ctx.app()).await?;
+            Ok(found(cards, &query.order, ProviderCard))
+        };
+        let rows = async {
+            let rows = query.rows(ctx.app()).await?;
+            Ok(found(rows, &query.order, Provider))
+        };
+        Planned::narrow(ctx, cards, rows).await
     }
 
     /// One provider; null when there is none with this id or you may not know of it.
@@ -50,7 +64,7 @@ impl ProviderQueries {
         #[graphql(desc = "The provider (`prv_…`).")] id: ID,
     ) -> Result<Option<Planned<Provider>>> {
         match args::maybe_id(&id) {
-            Some(id) => Ok(Provider::by_id(ctx, id).await?.map(Planned)),
+            Some(id) => Ok(Provider::by_id(ctx, id).await?.map(Planned::Rows)),
             None => Ok(None),
         }
     }

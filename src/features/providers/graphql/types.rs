@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use crate::{
-    auth::viewer::Viewer,
     cursor::PageArgs,
     db::ids::{ProviderId, ProviderServiceId},
     error::{Error, Result},
@@ -63,19 +62,6 @@ impl Provider {
     pub async fn by_id(ctx: &Context<'_>, id: ProviderId) -> Result<Option<Self>> {
         let row = ctx.loaders().providers.load(id).await?;
         Ok(row.filter(|row| row.is_visible_to(ctx.viewer())).map(Self))
-    }
-
-    /// Those of the provider's prices that the viewer may know of.
-    pub(super) fn offers(
-        &self,
-        prices: &[Arc<PricedService>],
-        viewer: &Viewer,
-    ) -> impl Iterator<Item = ProviderService> {
-        let all = self.0.is_open_to(viewer);
-        prices
-            .iter()
-            .filter(move |priced| all || priced.is_open())
-            .map(|priced| ProviderService(priced.clone()))
     }
 
     /// From what a mutation answered.
@@ -139,18 +125,21 @@ impl Provider {
     /// those of archived services, too.
     async fn services(&self, ctx: &Context<'_>) -> Result<Vec<ProviderService>> {
         let prices = ctx.loaders().prices.load(self.0.id).await?;
-        Ok(self.offers(&prices, ctx.viewer()).collect())
+        let all = self.0.is_open_to(ctx.viewer());
+        let seen = prices.iter().filter(|priced| all || priced.is_open());
+        Ok(seen.cloned().map(ProviderService).collect())
     }
 
     /// The cheapest price that can be booked, of the currency that comes first in the alphabet; null without one. What
     /// the order PRICE sorts by.
     async fn lowest_price(&self) -> Result<Option<Money>> {
-        lowest_price(&self.0)
+        let row = &self.0;
+        lowest_price(row.lowest_price_minor, row.lowest_price_currency.as_deref())
     }
 
     /// The average of the visible reviews, 1 to 5; null without one.
     async fn rating(&self) -> Option<f64> {
-        average(&self.0)
+        average(self.0.rating_sum, self.0.rating_count)
     }
 
     /// How many visible reviews there are.
@@ -264,15 +253,13 @@ impl Provider {
     clippy::cast_precision_loss,
     reason = "a sum of ratings is far below 2^53"
 )]
-pub(super) fn average(row: &model::Provider) -> Option<f64> {
-    (row.rating_count > 0).then(|| row.rating_sum as f64 / f64::from(row.rating_count))
+pub(super) fn average(sum: i64, count: i32) -> Option<f64> {
+    (count > 0).then(|| sum as f64 / f64::from(count))
 }
 
-pub(super) fn lowest_price(row: &model::Provider) -> Result<Option<Money>> {
-    let price = row
-        .lowest_price_minor
-        .zip(row.lowest_price_currency.as_deref());
-    price
+pub(super) fn lowest_price(minor: Option<i64>, currency: Option<&str>) -> Result<Option<Money>> {
+    minor
+        .zip(currency)
         .map(|(minor, currency)| Money::of(minor, currency))
         .transpose()
 }
@@ -342,7 +329,7 @@ impl ProviderStats {
 
     /// The average of the visible reviews, 1 to 5; null without one.
     async fn rating_average(&self) -> Option<f64> {
-        average(&self.0)
+        average(self.0.rating_sum, self.0.rating_count)
     }
 
     /// How many visible reviews there are.

@@ -11,7 +11,7 @@ use crate::{
         ids::{ProviderId, ProviderServiceId, ServiceId},
         schema::{provider_services, services},
     },
-    features::catalog::model::{Service, ServiceStatus},
+    features::catalog::model::{Service, ServiceCard, ServiceStatus},
 };
 
 /// A provider's price for a service.
@@ -40,6 +40,43 @@ pub struct ProviderService {
     pub updated_at: Instant,
 }
 
+/// What a list shows of a price.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = provider_services, check_for_backend(diesel::pg::Pg))]
+pub struct PriceCard {
+    /// Identity.
+    pub id: ProviderServiceId,
+    /// Who offers it.
+    pub provider_id: ProviderId,
+    /// In the currency's minor unit; 0 is free.
+    pub price_minor: i64,
+    /// ISO 4217's code.
+    pub currency: String,
+    /// How long a booking of it is.
+    pub duration_minutes: i32,
+    /// Whether it can be booked.
+    pub active: bool,
+}
+
+/// What a list shows of a price with its service.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct PricedCard {
+    /// The price.
+    #[diesel(embed)]
+    pub price: PriceCard,
+    /// The service.
+    #[diesel(embed)]
+    pub service: ServiceCard,
+}
+
+impl PricedCard {
+    /// As [`PricedService::is_open`].
+    pub fn is_open(&self) -> bool {
+        is_open(self.price.active, self.service.status)
+    }
+}
+
 /// A price with its service.
 #[derive(Clone, Debug)]
 pub struct PricedService {
@@ -52,7 +89,7 @@ pub struct PricedService {
 impl PricedService {
     /// Whether everyone may know of it and book it.
     pub fn is_open(&self) -> bool {
-        self.price.active && self.service.status == ServiceStatus::Active
+        is_open(self.price.active, self.service.status)
     }
 
     fn of((price, service): (ProviderService, Service)) -> Self {
@@ -63,15 +100,37 @@ impl PricedService {
     }
 }
 
+fn is_open(active: bool, status: ServiceStatus) -> bool {
+    active && status == ServiceStatus::Active
+}
+
+/// Prices with their services, those of these providers, by the service's title.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn offered_by<'a>(providers: &'a [ProviderId]) -> _ {
+    provider_services::table
+        .inner_join(services::table.on(services::id.eq(provider_services::service_id)))
+        .filter(provider_services::provider_id.eq_any(providers))
+        .order((services::title, provider_services::id))
+}
+
+/// What a list shows of [`prices_of`].
+pub async fn price_cards_of(
+    mut conn: &AsyncPgConnection,
+    providers: &[ProviderId],
+) -> QueryResult<Vec<Arc<PricedCard>>> {
+    let rows: Vec<PricedCard> = offered_by(providers)
+        .select(PricedCard::as_select())
+        .load(&mut conn)
+        .await?;
+    Ok(rows.into_iter().map(Arc::new).collect())
+}
+
 /// The prices of these providers, inactive ones and those of archived services too, by the service's title.
 pub async fn prices_of(
     mut conn: &AsyncPgConnection,
     providers: &[ProviderId],
 ) -> QueryResult<Vec<Arc<PricedService>>> {
-    let rows = provider_services::table
-        .inner_join(services::table.on(services::id.eq(provider_services::service_id)))
-        .filter(provider_services::provider_id.eq_any(providers))
-        .order((services::title, provider_services::id))
+    let rows = offered_by(providers)
         .select((ProviderService::as_select(), Service::as_select()))
         .load(&mut conn)
         .await?;

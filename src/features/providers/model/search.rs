@@ -11,7 +11,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
 
-use super::{Provider, ProviderStatus};
+use super::{Provider, ProviderCard, ProviderStatus};
 use crate::{
     cursor::{Page, PageArgs, Slice},
     db::{
@@ -311,27 +311,16 @@ impl Order {
     }
 
     /// A row's values in it.
-    pub fn values(&self, row: &Provider) -> Value {
-        match self {
-            Self::Rating(_) => json!([row.rating_sum, row.rating_count, row.id]),
-            Self::Price(_) => {
-                let (currency, minor) = row
-                    .lowest_price_currency
-                    .as_deref()
-                    .zip(row.lowest_price_minor)
-                    .unwrap_or(NO_PRICE);
-                json!([currency, minor, row.id])
-            }
-            Self::Newest(_) => json!([row.created_at, row.id]),
-        }
+    pub fn values(&self, row: &impl Ranked) -> Value {
+        row.rank(self)
     }
 
     /// The page of no rows that a condition which nothing can meet answers.
-    pub fn nothing(&self) -> Slice<Provider> {
+    pub fn nothing<R>(&self) -> Slice<R> {
         self.slice(Vec::new()).with_total(0)
     }
 
-    fn slice(&self, rows: Vec<Provider>) -> Slice<Provider> {
+    fn slice<R>(&self, rows: Vec<R>) -> Slice<R> {
         match self {
             Self::Rating(page) => page.slice(rows),
             Self::Price(page) => page.slice(rows),
@@ -339,6 +328,34 @@ impl Order {
         }
     }
 }
+
+/// Rows that a search finds.
+pub trait Ranked {
+    /// The row's values in an order.
+    fn rank(&self, order: &Order) -> Value;
+}
+
+macro_rules! ranked {
+    ($row:ty) => {
+        impl Ranked for $row {
+            fn rank(&self, order: &Order) -> Value {
+                match order {
+                    Order::Rating(_) => json!([self.rating_sum, self.rating_count, self.id]),
+                    Order::Price(_) => {
+                        let currency = self.lowest_price_currency.as_deref();
+                        let price = currency.zip(self.lowest_price_minor);
+                        let (currency, minor) = price.unwrap_or(NO_PRICE);
+                        json!([currency, minor, self.id])
+                    }
+                    Order::Newest(_) => json!([self.created_at, self.id]),
+                }
+            }
+        }
+    };
+}
+
+ranked!(Provider);
+ranked!(ProviderCard);
 
 /// A page's statement.
 pub type ProvidersQuery = IntoBoxed<'static, Select<providers::table, AsSelect<Provider, Pg>>, Pg>;
@@ -376,7 +393,11 @@ fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
 
 /// The statement of a page of approved providers.
 pub fn search_query(filter: &Filter, order: &Order) -> ProvidersQuery {
-    let query = matching(filter).select(Provider::as_select());
+    page_query(filter, order).select(Provider::as_select())
+}
+
+fn page_query(filter: &Filter, order: &Order) -> providers::BoxedQuery<'static, Pg> {
+    let query = matching(filter);
     match order {
         Order::Rating(page) => keyset!(query, page, true, |(sum, count, id)| (
             providers::rating: Numeric = RatingOf { sum, count },
@@ -403,6 +424,27 @@ pub async fn search_page(
     count: bool,
 ) -> QueryResult<Slice<Provider>> {
     let slice = order.slice(search_query(filter, order).load(&mut conn).await?);
+    with_total(conn, slice, filter, count).await
+}
+
+/// The same page of cards.
+pub async fn search_cards(
+    mut conn: &AsyncPgConnection,
+    filter: &Filter,
+    order: &Order,
+    count: bool,
+) -> QueryResult<Slice<ProviderCard>> {
+    let query = page_query(filter, order).select(ProviderCard::as_select());
+    let slice = order.slice(query.load(&mut conn).await?);
+    with_total(conn, slice, filter, count).await
+}
+
+async fn with_total<R>(
+    mut conn: &AsyncPgConnection,
+    slice: Slice<R>,
+    filter: &Filter,
+    count: bool,
+) -> QueryResult<Slice<R>> {
     if !count {
         return Ok(slice);
     }

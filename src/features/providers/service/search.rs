@@ -12,7 +12,9 @@ use crate::{
     error::{Error, Result},
     features::{
         catalog::service::search_text,
-        providers::model::{self, Filter, FreeTime, Order, PriceRange, Provider, ProviderStatus},
+        providers::model::{
+            self, Filter, FreeTime, Order, PriceRange, Provider, ProviderCard, ProviderStatus,
+        },
     },
     money::{Currency, MAX_AMOUNT_MINOR},
 };
@@ -51,12 +53,55 @@ pub enum Sort {
     Newest,
 }
 
-/// A page and its order.
-pub struct Found {
-    /// The rows.
-    pub slice: Slice<Provider>,
+/// A search that makes sense, ready to be asked.
+pub struct Query {
+    /// What to look for; nothing where nothing can be found.
+    filter: Option<Filter>,
     /// The order, which knows the cursors.
     pub order: Order,
+    /// Whether all of them are counted, which is one more statement.
+    count: bool,
+}
+
+impl Query {
+    /// The profiles.
+    pub async fn rows(&self, app: &App) -> Result<Slice<Provider>> {
+        let Self {
+            filter,
+            order,
+            count,
+        } = self;
+        let Some(filter) = filter else {
+            return Ok(order.nothing());
+        };
+        let conn = self.connection(app, filter).await?;
+        let page = model::search_page(&conn, filter, order, *count);
+        Ok(conn.timed(page).await?)
+    }
+
+    /// What a list shows of them.
+    pub async fn cards(&self, app: &App) -> Result<Slice<ProviderCard>> {
+        let Self {
+            filter,
+            order,
+            count,
+        } = self;
+        let Some(filter) = filter else {
+            return Ok(order.nothing());
+        };
+        let conn = self.connection(app, filter).await?;
+        let page = model::search_cards(&conn, filter, order, *count);
+        Ok(conn.timed(page).await?)
+    }
+
+    /// What no index answers at once would hold up those who share a connection.
+    async fn connection(&self, app: &App, filter: &Filter) -> Result<Reader> {
+        if filter.is_indexed(&self.order) && !self.count {
+            app.db.reader().await
+        } else {
+            Ok(Reader::from(app.db.conn().await?))
+        }
+    }
 }
 
 /// The condition on free time; nothing when no booking could start in it any more.
@@ -105,13 +150,13 @@ fn checked(range: PriceRange) -> Result<PriceRange> {
 }
 
 /// A page of approved providers. `BAD_REQUEST` for a condition that makes no sense or bad paging arguments.
-pub async fn search(
+pub fn search(
     app: &App,
     search: Search,
     sort: Sort,
     page: &PageArgs,
     count: bool,
-) -> Result<Found> {
+) -> Result<Query> {
     let Search {
         service_id,
         category_id,
@@ -126,33 +171,27 @@ pub async fn search(
         Sort::Price => Order::price(page)?,
         Sort::Newest => Order::newest(page)?,
     };
-    let filter = Filter {
+    let text = search_text(text.as_deref())?;
+    let min_rating_hundredths = min_rating.map(hundredths).transpose()?;
+    let price = price.map(checked).transpose()?;
+    let stretch = free
+        .map(|(from, to)| free_time(app, from, to))
+        .transpose()?;
+    let possible = stretch.is_none_or(|free| free.is_some());
+    let filter = possible.then_some(Filter {
         service_id,
         category_id,
         city_id,
-        text: search_text(text.as_deref())?,
-        min_rating_hundredths: min_rating.map(hundredths).transpose()?,
-        price: price.map(checked).transpose()?,
-        free: match free {
-            None => None,
-            Some((from, to)) => match free_time(app, from, to)? {
-                None => {
-                    let slice = order.nothing();
-                    return Ok(Found { slice, order });
-                }
-                some => some,
-            },
-        },
-    };
-    // What no index answers at once would hold up those who share a connection.
-    let conn = if filter.is_indexed(&order) && !count {
-        app.db.reader().await?
-    } else {
-        Reader::from(app.db.conn().await?)
-    };
-    let rows = model::search_page(&conn, &filter, &order, count);
-    let slice = conn.timed(rows).await?;
-    Ok(Found { slice, order })
+        text,
+        min_rating_hundredths,
+        price,
+        free: stretch.flatten(),
+    });
+    Ok(Query {
+        filter,
+        order,
+        count,
+    })
 }
 
 /// A page of profiles in this state, who applied first comes first, for staff. `BAD_REQUEST` for bad paging arguments.

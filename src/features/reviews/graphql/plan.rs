@@ -1,24 +1,55 @@
 //! Reviews in read plans.
 
+use std::sync::Arc;
+
 use super::{Review, Wanted, connection};
 use crate::{
     cursor::PageArgs,
     db::ids::ProviderId,
     features::{
-        providers::graphql::plan::visible_provider, reviews::loaders::ReviewsOfProvider,
+        providers::graphql::plan::visible_provider,
+        reviews::{loaders::ReviewsOfProvider, model},
         users::graphql::plan::person,
     },
     graphql::plan::{Read, Readable, Selected, Shape},
 };
 
+/// What a provider's list shows of a [`Review`].
+#[derive(Clone)]
+struct ReviewCard(Arc<model::ReviewCard>);
+
+/// How a field is read of rows that have what a review's card has.
+macro_rules! card_fields {
+    ($field:ident) => {{
+        let read: Option<Read<Self>> = match $field.name() {
+            "id" => Some(Read::Leaf(|row: &Self, _, json| json.id(row.0.id))),
+            "rating" => Some(Read::Leaf(|row, _, json| json.int(row.0.rating.into()))),
+            "comment" => Some(Read::Leaf(|row, _, json| json.text(&row.0.comment))),
+            "createdAt" => Some(Read::Leaf(|row, _, json| json.time(*row.0.created_at))),
+            "author" => person($field, |row: &Self| row.0.author_id),
+            "provider" => visible_provider($field, |row: &Self| row.0.provider_id),
+            _ => None,
+        };
+        read
+    }};
+}
+
+impl Readable for ReviewCard {
+    type Object = Review;
+
+    fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        card_fields!(field)
+    }
+}
+
 impl Readable for Review {
     type Object = Self;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
+        if let Some(read) = card_fields!(field) {
+            return Some(read);
+        }
         Some(Read::Leaf(match field.name() {
-            "id" => |review, _, json| json.id(review.0.id),
-            "rating" => |review, _, json| json.int(review.0.rating.into()),
-            "comment" => |review, _, json| json.text(&review.0.comment),
             "reply" => |review, _, json| json.maybe_text(review.0.reply.as_deref()),
             "repliedAt" => |review, _, json| {
                 json.maybe(review.0.replied_at, |json, at| json.time(*at));
@@ -29,10 +60,7 @@ impl Readable for Review {
                 json.maybe_text(reason.filter(|_| review.is_open_to(&request.viewer)));
             },
             "version" => |review, _, json| json.int(review.0.version.into()),
-            "createdAt" => |review, _, json| json.time(*review.0.created_at),
             "updatedAt" => |review, _, json| json.time(*review.0.updated_at),
-            "author" => return person(field, |review: &Self| review.0.author_id),
-            "provider" => return visible_provider(field, |review: &Self| review.0.provider_id),
             _ => return None,
         }))
     }
@@ -51,13 +79,27 @@ pub fn reviews<T: Readable>(
     );
     let count = field.selects("totalCount");
     let wanted = Wanted::new(field.argument("rating")?, &page, count).ok()?;
-    field.loaded(
-        Shape::One,
-        move |row| Some(wanted.of(provider(row))),
-        |request| ReviewsOfProvider(request.app.db.clone()),
-        |_, slice, _, pages| {
-            pages.push(connection(slice));
-            Ok(())
-        },
-    )
+    let key = Arc::new(move |row: &T| Some(wanted.of(provider(row))));
+    let of_card = key.clone();
+    field
+        .loaded(
+            Shape::One,
+            move |row| of_card(row),
+            |request| ReviewsOfProvider::<model::ReviewCard>::new(request.app.db.clone()),
+            |_, slice, _, pages| {
+                pages.push(connection(slice, ReviewCard));
+                Ok(())
+            },
+        )
+        .or_else(|| {
+            field.loaded(
+                Shape::One,
+                move |row| key(row),
+                |request| ReviewsOfProvider::<model::Review>::new(request.app.db.clone()),
+                |_, slice, _, pages| {
+                    pages.push(connection(slice, Review));
+                    Ok(())
+                },
+            )
+        })
 }

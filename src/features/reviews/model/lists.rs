@@ -1,6 +1,7 @@
 //! Pages of reviews, of many providers in one statement.
 
 use diesel::{
+    dsl::SqlTypeOf,
     pg::Pg,
     prelude::*,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
@@ -8,13 +9,12 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::Review;
+use super::{Review, ReviewCard};
 use crate::{
     cursor::LARGEST_COUNT,
     db::{
         Instant,
         ids::{ProviderId, ReviewId},
-        schema::reviews,
     },
 };
 
@@ -34,28 +34,42 @@ pub struct ReviewsQuery {
     pub from: Option<ReviewKey>,
 }
 
-/// The statement of [`of_providers`]. The index of a provider's visible reviews is read once for each and no
+/// The statement of [`ListedReview::of_providers`]. The index of a provider's visible reviews is read once for each and no
 /// further than the page, which a window function over all of them would not do; one `first` for all of them makes it
 /// one statement.
 #[derive(Clone, Debug)]
-pub struct OfProviders<'a> {
-    /// Whose.
-    pub providers: &'a [ProviderId],
-    /// Which.
-    pub query: &'a ReviewsQuery,
+pub struct OfProviders<'a, R: Selectable<Pg>> {
+    providers: &'a [ProviderId],
+    query: &'a ReviewsQuery,
+    columns: R::SelectExpression,
+}
+
+impl<'a, R: Selectable<Pg>> OfProviders<'a, R> {
+    /// Such reviews of each of these providers, read as `R`.
+    pub fn new(providers: &'a [ProviderId], query: &'a ReviewsQuery) -> Self {
+        Self {
+            providers,
+            query,
+            columns: R::construct_selection(),
+        }
+    }
 }
 
 // The text differs with the query, so it is its own key in the statement cache.
-impl QueryId for OfProviders<'_> {
+impl<R: Selectable<Pg>> QueryId for OfProviders<'_, R> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for OfProviders<'_> {
-    type SqlType = reviews::SqlType;
+impl<R: Selectable<Pg>> Query for OfProviders<'_, R> {
+    type SqlType = SqlTypeOf<R::SelectExpression>;
 }
 
-impl QueryFragment<Pg> for OfProviders<'_> {
+impl<R> QueryFragment<Pg> for OfProviders<'_, R>
+where
+    R: Selectable<Pg>,
+    R::SelectExpression: QueryFragment<Pg>,
+{
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let ReviewsQuery {
             rating,
@@ -63,14 +77,11 @@ impl QueryFragment<Pg> for OfProviders<'_> {
             backwards,
             from,
         } = self.query;
-        out.push_sql(
-            "SELECT r.id, r.booking_id, r.provider_id, r.author_id, r.rating, r.comment, r.visible, r.hidden_reason, \
-             r.reply, r.replied_at, r.version, r.created_at, r.updated_at FROM unnest(",
-        );
+        out.push_sql("SELECT r.* FROM unnest(");
         out.push_bind_param::<Array<Uuid>, _>(self.providers)?;
-        out.push_sql(
-            ") AS p (id) CROSS JOIN LATERAL (SELECT * FROM reviews WHERE provider_id = p.id AND visible",
-        );
+        out.push_sql(") AS p (id) CROSS JOIN LATERAL (SELECT ");
+        self.columns.walk_ast(out.reborrow())?;
+        out.push_sql(" FROM reviews WHERE provider_id = p.id AND visible");
         if let Some(rating) = rating {
             out.push_sql(" AND rating = ");
             out.push_bind_param::<Integer, _>(rating)?;
@@ -94,14 +105,48 @@ impl QueryFragment<Pg> for OfProviders<'_> {
     }
 }
 
-/// A page of visible reviews of each of these providers, in the query's direction.
-pub async fn of_providers(
-    mut conn: &AsyncPgConnection,
-    providers: &[ProviderId],
-    query: &ReviewsQuery,
-) -> QueryResult<Vec<Review>> {
-    OfProviders { providers, query }.load(&mut conn).await
+/// Rows of a page of reviews.
+pub trait ListedReview: Send + Sync + Sized + 'static {
+    /// Of whom it is.
+    fn provider_id(&self) -> ProviderId;
+
+    /// Where it stands in the list.
+    fn key(&self) -> ReviewKey;
+
+    /// A page of visible reviews of each of these providers, in the query's direction.
+    fn of_providers(
+        conn: &AsyncPgConnection,
+        providers: &[ProviderId],
+        query: &ReviewsQuery,
+    ) -> impl Future<Output = QueryResult<Vec<Self>>> + Send;
 }
+
+macro_rules! listed_review {
+    ($row:ty) => {
+        impl ListedReview for $row {
+            fn provider_id(&self) -> ProviderId {
+                self.provider_id
+            }
+
+            fn key(&self) -> ReviewKey {
+                (self.created_at, self.id)
+            }
+
+            async fn of_providers(
+                mut conn: &AsyncPgConnection,
+                providers: &[ProviderId],
+                query: &ReviewsQuery,
+            ) -> QueryResult<Vec<Self>> {
+                OfProviders::<Self>::new(providers, query)
+                    .load(&mut conn)
+                    .await
+            }
+        }
+    };
+}
+
+listed_review!(Review);
+listed_review!(ReviewCard);
 
 /// How many visible reviews a provider has, up to one more than is told.
 #[derive(Clone, Copy, Debug, Queryable)]

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::{
-    auth::{
-        access::AccessCache, codes::CodeKeys, passwords::Passwords, refusals::RecentRefusals,
-        tokens::TokenKeys,
-    },
+    auth::{access::AccessCache, codes::CodeKeys, passwords::Passwords, tokens::TokenKeys},
     clock::Clock,
     config::{Config, Payments},
     db::{Db, PoolOptions},
@@ -58,8 +55,6 @@ pub struct App {
     pub webhook_signature: Arc<StripeSignature>,
     /// Uploaded files.
     pub media: MediaStore,
-    /// Refusals that the audit trail has already.
-    pub refusals: RecentRefusals,
 }
 
 impl App {
@@ -114,7 +109,6 @@ impl App {
             sandbox,
             webhook_signature: Arc::new(webhook_signature),
             media,
-            refusals: RecentRefusals::new(),
         })
     }
 

@@ -145,6 +145,38 @@ pub const MUTATIONS: &[(&str, Audience)] = &[
     ("userUnblock", SignedIn),
 ];
 
+const BOOKINGS: &[&str] = &["bookings:read", "bookings:manage"];
+const PROVIDERS: &[&str] = &["providers:read", "providers:review", "providers:suspend"];
+
+/// Mutations of the two sides that staff reach for, too, as they see what is changed: those with one of these
+/// permissions.
+pub const STAFF_TOO: &[(&str, &[&str])] = &[
+    ("providerUpdate", PROVIDERS),
+    ("providerApplicationWithdraw", PROVIDERS),
+    ("bookingAccept", BOOKINGS),
+    ("bookingReject", BOOKINGS),
+    ("bookingCancel", BOOKINGS),
+    ("bookingComplete", BOOKINGS),
+    ("bookingNoShow", BOOKINGS),
+    ("bookingReschedule", BOOKINGS),
+    ("bookingRescheduleAnswer", BOOKINGS),
+    ("orderCreate", BOOKINGS),
+    ("checkoutCreate", &["orders:read"]),
+    ("reviewReply", &["reviews:moderate"]),
+];
+
+/// Whether who may use this mutation does so as staff, so that a refusal of it goes to the audit trail.
+pub fn is_of_staff(mutation: &str, audience: Audience, viewer: &Viewer) -> bool {
+    match audience {
+        Permission(_) => true,
+        Everyone => false,
+        SignedIn => {
+            let too = STAFF_TOO.iter().find(|(name, _)| *name == mutation);
+            too.is_some_and(|(_, any)| any.iter().any(|permission| viewer.may(permission)))
+        }
+    }
+}
+
 /// The audience of a root field; nothing for one that is not in the table, which nobody may use.
 pub fn audience(root: &str, field: &str) -> Option<Audience> {
     entry(root, field).map(|(_, audience)| audience)

@@ -44,6 +44,13 @@ pub fn any(text: &str) -> Option<(&str, Uuid)> {
     Some((prefix, decode(prefix, text).ok()?))
 }
 
+/// The prefix and the UUID of a typed id of one of the types here; what somebody made up as a prefix is none.
+pub fn known(text: &str) -> Option<(&'static str, Uuid)> {
+    let (prefix, uuid) = any(text)?;
+    let prefix = PREFIXES.iter().find(|known| **known == prefix)?;
+    Some((prefix, uuid))
+}
+
 /// What every typed id can do, for code that is generic over them.
 pub trait TypedId: Copy + fmt::Display + FromStr<Err = BadId> + Send + Sync + 'static {
     /// The part before the underscore.
@@ -53,7 +60,10 @@ pub trait TypedId: Copy + fmt::Display + FromStr<Err = BadId> + Send + Sync + 's
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {
+        /// The prefixes of all types.
+        const PREFIXES: &[&str] = &[$($prefix),*];
+        $(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, AsExpression, FromSqlRow)]
         #[diesel(sql_type = sql_types::Uuid)]
@@ -115,7 +125,8 @@ macro_rules! ids {
                 Ok(Self(Uuid::from_slice(value.as_bytes())?))
             }
         }
-    )*};
+        )*
+    };
 }
 
 ids! {

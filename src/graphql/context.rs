@@ -1,11 +1,11 @@
 //! What a resolver can reach.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::Context;
 
 use super::loaders::Loaders;
-use crate::{app::App, auth::viewer::Viewer};
+use crate::{app::App, auth::viewer::Viewer, features::audit::refusals::Refusals};
 
 /// What each request brings: who asks, and the loaders made for it.
 pub struct RequestContext {
@@ -13,16 +13,19 @@ pub struct RequestContext {
     pub app: App,
     /// Who asks.
     pub viewer: Viewer,
+    /// Where refusals are collected, for the audit trail.
+    pub refusals: Arc<Refusals>,
     /// Batch loaders of this request alone; made when first used.
     loaders: OnceLock<Loaders>,
 }
 
 impl RequestContext {
     /// For one request.
-    pub fn new(app: App, viewer: Viewer) -> Self {
+    pub fn new(app: App, viewer: Viewer, refusals: Arc<Refusals>) -> Self {
         Self {
             app,
             viewer,
+            refusals,
             loaders: OnceLock::new(),
         }
     }
@@ -36,6 +39,8 @@ pub trait ContextExt {
     fn viewer(&self) -> &Viewer;
     /// Batch loaders of this request.
     fn loaders(&self) -> &Loaders;
+    /// Where refusals are collected, for the audit trail.
+    fn refusals(&self) -> &Refusals;
     /// Whether the query selects this field directly below the current one.
     fn selects(&self, field: &str) -> bool;
 }
@@ -52,6 +57,10 @@ impl ContextExt for Context<'_> {
     fn loaders(&self) -> &Loaders {
         let request = self.data_unchecked::<RequestContext>();
         request.loaders.get_or_init(|| Loaders::new(&request.app))
+    }
+
+    fn refusals(&self) -> &Refusals {
+        &self.data_unchecked::<RequestContext>().refusals
     }
 
     fn selects(&self, field: &str) -> bool {

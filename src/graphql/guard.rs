@@ -9,15 +9,15 @@ use async_graphql::{
     registry::{MetaType, Registry},
 };
 
-use super::context::ContextExt;
+use super::{context::ContextExt, refused, user_error::with_problems};
 use crate::{
     auth::policy::{self, Audience},
     error::Error,
-    features::audit::service as audit,
 };
 
 /// A root whose fields are refused to who is not in their audience, before their resolver runs; also ends each
-/// field's description with its audience. A field without one is refused to everyone.
+/// field's description with its audience. A field without one is refused to everyone. What staff are refused, here or by
+/// the resolver, is noted for the audit trail.
 pub struct Guarded<T>(pub T);
 
 #[async_trait::async_trait]
@@ -79,21 +79,28 @@ fn is_nullable<T: OutputType>(ctx: &Context<'_>) -> bool {
 impl<T: ContainerType> Guarded<T> {
     async fn admit_and_resolve(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
         let field = ctx.item.node.name.node.as_str();
-        if field != "__typename" {
-            let entry = policy::entry(&T::type_name(), field);
-            let admitted = entry.is_some_and(|(_, audience)| audience.admits(ctx.viewer()));
-            if !admitted {
-                if let Some((name, Audience::Permission(_))) = entry {
-                    audit::forbidden(ctx.app(), ctx.viewer(), name).await;
-                }
-                let refusal = entry.map_or(Error::Forbidden, |(_, audience)| {
-                    audience.refusal(ctx.viewer())
-                });
-                let error = async_graphql::Error::from(refusal);
-                return Err(ctx.set_error_path(error.into_server_error(ctx.item.pos)));
-            }
+        if field == "__typename" {
+            return self.0.resolve_field(ctx).await;
         }
-        self.0.resolve_field(ctx).await
+        let root = T::type_name();
+        let entry = policy::entry(&root, field);
+        let admitted = entry.filter(|(_, audience)| audience.admits(ctx.viewer()));
+        let Some((name, audience)) = admitted else {
+            if let Some((name, Audience::Permission(_))) = entry {
+                refused::forbidden(ctx, name);
+            }
+            let refusal = entry.map_or(Error::Forbidden, |(_, audience)| {
+                audience.refusal(ctx.viewer())
+            });
+            let error = async_graphql::Error::from(refusal);
+            return Err(ctx.set_error_path(error.into_server_error(ctx.item.pos)));
+        };
+        if root != "Mutation" || !policy::is_of_staff(name, audience, ctx.viewer()) {
+            return self.0.resolve_field(ctx).await;
+        }
+        let (resolved, problems) = with_problems(self.0.resolve_field(ctx)).await;
+        refused::rejected(ctx, name, &problems);
+        resolved
     }
 }
 

@@ -1,5 +1,7 @@
 //! User errors, and the payloads that carry them.
 
+use std::{cell::RefCell, future::Future};
+
 use async_graphql::{Enum, Json, SimpleObject};
 
 use crate::error::{self, Problem};
@@ -82,11 +84,29 @@ impl From<Problem> for UserError {
     }
 }
 
+tokio::task_local! {
+    /// The problems that a resolver answers, whether or not the client selects them.
+    static ANSWERED: RefCell<Vec<Problem>>;
+}
+
+/// Does the work of a resolver, and tells which problems it answers.
+pub async fn with_problems<T>(work: impl Future<Output = T>) -> (T, Vec<Problem>) {
+    let noted = async {
+        let done = work.await;
+        (done, ANSWERED.with(RefCell::take))
+    };
+    ANSWERED.scope(RefCell::default(), noted).await
+}
+
 /// What a mutation did, or its user errors; what broke here passes on.
 pub fn outcome<T>(result: error::Result<T>) -> error::Result<(Option<T>, Vec<UserError>)> {
     match result {
         Ok(value) => Ok((Some(value), Vec::new())),
         Err(error::Error::Rejected(problems)) => {
+            // Nobody asks for them where there is none to tell.
+            let _ = ANSWERED.try_with(|answered| {
+                answered.borrow_mut().extend_from_slice(&problems);
+            });
             Ok((None, problems.into_iter().map(UserError::from).collect()))
         }
         Err(other) => Err(other),

@@ -6,6 +6,7 @@ mod accept;
 mod answer;
 mod execute;
 mod input;
+mod trail;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use self::{
     answer::{Answer, AnswerCost, Answers},
     execute::execute,
     input::{Operation, Operations},
+    trail::Trail,
 };
 use super::{
     body,
@@ -131,18 +133,20 @@ async fn answer(
         return Err(answer);
     }
 
+    let trail = Arc::new(Trail::new(http, info, &viewer));
     let mut answers = Vec::with_capacity(plan.operations.len());
     for prepared in plan.operations {
         answers.push(match prepared {
             Ok(prepared) => {
                 let cost = prepared.measured.cost.complexity;
-                let mut answer = execute(http, info, &viewer, prepared, deadline).await;
+                let mut answer = execute(http, info, &viewer, prepared, &trail, deadline).await;
                 answer.cost = shown_cost(cost);
                 answer
             }
             Err(refused) => refused,
         });
     }
+    trail.write().await;
     if plan.batch {
         return Ok(Answers::Batch(
             answers.into_iter().map(|answer| *answer).collect(),

@@ -122,7 +122,7 @@ async fn it_says_who_did_what_on_what_from_where_before_and_after() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_of_staffs_fields_is_written_once_a_minute() {
+async fn each_refusal_of_staffs_fields_is_written_with_its_target() {
     let app = TestApp::start().await;
     let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
     let mia = app.user("Mia").await;
@@ -144,21 +144,78 @@ async fn a_refusal_of_staffs_fields_is_written_once_a_minute() {
     let refused = events(&auditor, "outcome: REFUSED").await;
     let told: Vec<_> = refused
         .iter()
-        .map(|event| {
-            (
-                &event["action"],
-                &event["after"]["field"],
-                &event["actor"]["id"],
-            )
-        })
+        .map(|event| (&event["action"], &event["after"], &event["actor"]["id"]))
         .collect();
     let (action, who) = (json!("access.refused"), json!(mia.user_id));
+    let after = |field: &str| json!({ "field": field, "code": "FORBIDDEN", "count": 1 });
+    let both = [
+        (&action, &after("reportResolve"), &who),
+        (&action, &after("orders"), &who),
+    ];
+    assert_eq!(told, [both, both, both].concat());
+
+    // What is asked many times at once is one row with a count; of an id is kept what can be one of ours.
+    let before = app.count("audit_events").await;
+    let user = |alias: &str, id: &str| format!("{alias}: user(id: \"{id}\") {{ id }} ");
+    let many: String = (0..7)
+        .map(|number| user(&format!("a{number}"), &auditor.user_id))
+        .collect();
+    let others = [
+        user("b", "secret_words"),
+        user("c", "secret_01jd6xk5wvfz6bqkdzn6g5r3a1"),
+        format!("d: user(id: \"{}\") @skip(if: true) {{ id }}", mia.user_id),
+    ];
+    let delete = format!(
+        "usersDelete(ids: [\"{}\", \"x\"]) {{ userErrors {{ code }} }}",
+        auditor.user_id
+    );
+    let set = format!(
+        "userRolesSet(userId: \"{}\", input: {{ roleIds: [] }}) {{ userErrors {{ code }} }}",
+        mia.user_id
+    );
+    let batch = json!([
+        { "query": format!("{{ {many} {} }}", others.concat()) },
+        { "query": format!("{{ {many} }}") },
+        { "query": format!("mutation {{ {delete} }}") },
+        { "query": format!("mutation {{ {set} }}") },
+    ]);
+    let sent = mia
+        .http()
+        .post(mia.url("/graphql"))
+        .bearer_auth(mia.token().unwrap());
+    let answers: Value = sent
+        .json(&batch)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(
-        told,
-        [
-            (&action, &json!("reportResolve"), &who),
-            (&action, &json!("orders"), &who)
-        ]
+        answers[1]["errors"][0]["extensions"]["code"], "FORBIDDEN",
+        "{answers}"
+    );
+    assert_eq!(app.count("audit_events").await, before + 4);
+    let target = format!("targetId: \"{}\", outcome: REFUSED", auditor.user_id);
+    let rows = events(&auditor, &target).await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        rows[0]["after"],
+        json!({ "field": "user", "code": "FORBIDDEN", "count": 14 })
+    );
+    let target = format!("targetId: \"{}\", outcome: REFUSED", mia.user_id);
+    let rows = events(&auditor, &target).await;
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0]["after"]["field"], "userRolesSet");
+    let listed = format!(
+        "audit_events WHERE after = '{}' AND target_id IS NULL",
+        json!({ "field": "usersDelete", "code": "FORBIDDEN", "count": 1, "ids": [auditor.user_id] })
+    );
+    assert_eq!(app.count(&listed).await, 1);
+    assert_eq!(
+        app.count("audit_events WHERE after::text LIKE '%secret%'")
+            .await,
+        0
     );
 
     // What a service refuses staff is there as well.
@@ -179,6 +236,134 @@ async fn a_refusal_of_staffs_fields_is_written_once_a_minute() {
     let refused = events(&auditor, "outcome: REFUSED, action: \"user.rolesSet\"").await;
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0]["targetId"], json!(clerk.user_id));
+    let after = json!({ "field": "userRolesSet", "code": "NOT_ALLOWED", "count": 1, "at": ["input.roleIds.0"], "ids": [admin] });
+    assert_eq!(refused[0]["after"], after);
+}
+
+/// Whatever the code is, and whether or not its answer was asked for; what else went well is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_user_error_of_staff_is_written_and_nothing_of_what_they_typed() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let mia = app.user("Mia").await;
+    let gone = "usr_01jd6xk5wvfz6bqkdzn6g5r3a1";
+    let status = |alias: &str, id: &str, decision: &str, reason: &str| {
+        format!(
+            "{alias}: userStatusSet(id: \"{id}\", input: {{ decision: {decision}, reason: \"{reason}\" }}) {{ __typename }} "
+        )
+    };
+    let query = [
+        status("a", &mia.user_id, "REINSTATE", "secret"),
+        status("b", &mia.user_id, "REINSTATE", "secret"),
+        status("c", gone, "SUSPEND", "secret"),
+        status("d", &admin.user_id, "SUSPEND", "secret"),
+        status("e", &mia.user_id, "SUSPEND", " "),
+        format!("f: userUpdate(id: \"{}\", input: {{ displayName: \"Mia M.\" }}, expectedVersion: 7) {{ __typename }} ", mia.user_id),
+        "g: userCreate(input: { displayName: \"\", email: \"secret\", username: \"!\" }) { __typename } ".to_owned(),
+        format!("h: usersDelete(ids: [\"{gone}\", \"{}\"]) {{ __typename }} ", admin.user_id),
+        "i: serviceArchive(id: \"nothing\") { __typename } ".to_owned(),
+    ];
+    admin
+        .query(&format!("mutation {{ {} }}", query.concat()))
+        .await
+        .data();
+    let told = events(&admin, "outcome: REFUSED").await;
+    let mut told: Vec<_> = told
+        .iter()
+        .map(|row| {
+            assert_eq!(row["actor"]["id"], json!(admin.user_id));
+            json!([row["action"], row["targetId"], row["after"]])
+        })
+        .collect();
+    told.sort_by_key(ToString::to_string);
+    let row = |action: &str, target: Value, field: &str, code: &str, more: Value| {
+        let mut after = json!({ "field": field, "code": code, "count": 1 });
+        after
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!([action, target, after])
+    };
+    let (set, delete) = ("userStatusSet", "usersDelete");
+    let mut expected = vec![
+        row(
+            "user.reinstate",
+            json!(mia.user_id),
+            set,
+            "INVALID_STATE",
+            json!({ "count": 2, "at": ["id"], "state": "ACTIVE" }),
+        ),
+        row(
+            "user.suspend",
+            json!(gone),
+            set,
+            "NOT_FOUND",
+            json!({ "at": ["id"] }),
+        ),
+        row(
+            "user.suspend",
+            json!(admin.user_id),
+            set,
+            "SELF_ACTION",
+            json!({ "at": ["id"] }),
+        ),
+        row(
+            "user.suspend",
+            json!(mia.user_id),
+            set,
+            "INVALID_INPUT",
+            json!({ "at": ["input.reason"] }),
+        ),
+        row(
+            "user.staffUpdate",
+            json!(mia.user_id),
+            "userUpdate",
+            "CONFLICT",
+            json!({ "at": ["expectedVersion"] }),
+        ),
+        row(
+            "user.create",
+            Value::Null,
+            "userCreate",
+            "INVALID_INPUT",
+            json!({ "at": ["input.displayName", "input.email", "input.username"] }),
+        ),
+        row(
+            "user.delete",
+            json!(gone),
+            delete,
+            "NOT_FOUND",
+            json!({ "at": ["ids.0"] }),
+        ),
+        row(
+            "user.delete",
+            json!(admin.user_id),
+            delete,
+            "SELF_ACTION",
+            json!({ "at": ["ids.1"] }),
+        ),
+        row(
+            "service.archive",
+            Value::Null,
+            "serviceArchive",
+            "NOT_FOUND",
+            json!({ "at": ["id"] }),
+        ),
+    ];
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(told, expected);
+    assert_eq!(
+        app.count("audit_events WHERE after::text LIKE '%secret%'")
+            .await,
+        0
+    );
+
+    // All of it in one statement, and none where nothing is refused.
+    app.settle(&[&admin]).await;
+    let two = format!("mutation {{ {} }}", query[..1].concat());
+    let once = admin.query(&two).await.statements;
+    let twice = format!("mutation {{ {} }}", query[..2].concat());
+    assert_eq!(admin.query(&twice).await.statements, 2 * once - 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

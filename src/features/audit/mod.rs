@@ -4,6 +4,9 @@
 //! nothing that an erasure has to take away: see [`changed`]. The address a request came from stays, under the id of a
 //! person who is gone: what was done from it to others has to be found afterwards.
 //!
+//! What staff are refused has its row: each field that needs a permission and was asked for without it, and each user
+//! error of a mutation by who has the permission ([`refusals`]).
+//!
 //! Every change of state has its row, one that follows from another (a profile that closes with its account, a review that
 //! a no-show hides) has one of its own. None have refreshes that go well, whose session tells when it was last used; the
 //! clean-up of what has run out; and wrong parties of a booking or profile who are not staff, because rows that cannot be
@@ -12,6 +15,7 @@
 pub mod graphql;
 pub mod loaders;
 pub mod model;
+pub mod refusals;
 pub mod service;
 
 use serde_json::Value;
@@ -20,7 +24,10 @@ use uuid::Uuid;
 use crate::{
     app::App,
     auth::viewer::Viewer,
-    db::{Instant, ids::AuditEventId},
+    db::{
+        Instant,
+        ids::{AuditEventId, UserId},
+    },
 };
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
@@ -56,16 +63,8 @@ pub async fn record(
     now: Timestamp,
     entry: Entry,
 ) -> QueryResult<()> {
-    write(
-        conn,
-        app,
-        Some(viewer),
-        ActorKind::User,
-        Outcome::Done,
-        now,
-        entry,
-    )
-    .await
+    let event = Outcome::Done.of(app, Some(viewer), ActorKind::User, None, now, entry);
+    model::insert(conn, &event).await
 }
 
 /// Records that `viewer` was refused.
@@ -76,16 +75,8 @@ pub async fn record_refused(
     now: Timestamp,
     entry: Entry,
 ) -> QueryResult<()> {
-    write(
-        conn,
-        app,
-        Some(viewer),
-        ActorKind::User,
-        Outcome::Refused,
-        now,
-        entry,
-    )
-    .await
+    let event = Outcome::Refused.of(app, Some(viewer), ActorKind::User, None, now, entry);
+    model::insert(conn, &event).await
 }
 
 /// Records what a job did ([`ActorKind::System`]) or the payment gateway caused ([`ActorKind::Gateway`]).
@@ -96,39 +87,58 @@ pub async fn record_ours(
     now: Timestamp,
     entry: Entry,
 ) -> QueryResult<()> {
-    write(conn, app, None, actor, Outcome::Done, now, entry).await
+    let event = Outcome::Done.of(app, None, actor, None, now, entry);
+    model::insert(conn, &event).await
 }
 
-async fn write(
+/// Records that `viewer` was refused all of these, in one statement.
+pub async fn record_all_refused(
     conn: &mut AsyncPgConnection,
     app: &App,
-    viewer: Option<&Viewer>,
-    actor_kind: ActorKind,
-    outcome: Outcome,
+    viewer: &Viewer,
     now: Timestamp,
-    entry: Entry,
+    entries: Vec<Entry>,
 ) -> QueryResult<()> {
-    let Entry {
-        action,
-        target,
-        before,
-        after,
-    } = entry;
-    let event = model::AuditEvent {
-        id: AuditEventId(app.entropy.uuid_v7(now)),
-        actor_kind,
-        actor_id: viewer.and_then(Viewer::user_id),
-        action: action.to_owned(),
-        outcome,
-        target_kind: target.map(|(kind, _)| kind.to_owned()),
-        target_id: target.map(|(_, id)| id),
-        before,
-        after,
-        ip_address: viewer
-            .and_then(|viewer| viewer.ip_address)
-            .map(|address| address.to_string()),
-        request_id: viewer.map(|viewer| viewer.request_id.to_string()),
-        created_at: Instant(now),
-    };
-    model::insert(conn, &event).await
+    let refused = |entry| Outcome::Refused.of(app, Some(viewer), ActorKind::User, None, now, entry);
+    let events: Vec<_> = entries.into_iter().map(refused).collect();
+    for events in events.chunks(1000) {
+        model::insert_all(conn, events).await?;
+    }
+    Ok(())
+}
+
+impl Outcome {
+    /// What came of an entry, as it is kept.
+    fn of(
+        self,
+        app: &App,
+        viewer: Option<&Viewer>,
+        actor_kind: ActorKind,
+        actor: Option<UserId>,
+        now: Timestamp,
+        entry: Entry,
+    ) -> model::AuditEvent {
+        let Entry {
+            action,
+            target,
+            before,
+            after,
+        } = entry;
+        model::AuditEvent {
+            id: AuditEventId(app.entropy.uuid_v7(now)),
+            actor_kind,
+            actor_id: actor.or_else(|| viewer.and_then(Viewer::user_id)),
+            action: action.to_owned(),
+            outcome: self,
+            target_kind: target.map(|(kind, _)| kind.to_owned()),
+            target_id: target.map(|(_, id)| id),
+            before,
+            after,
+            ip_address: viewer
+                .and_then(|viewer| viewer.ip_address)
+                .map(|address| address.to_string()),
+            request_id: viewer.map(|viewer| viewer.request_id.to_string()),
+            created_at: Instant(now),
+        }
+    }
 }

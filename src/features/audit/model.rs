@@ -81,6 +81,15 @@ pub async fn insert(conn: &mut AsyncPgConnection, event: &AuditEvent) -> QueryRe
     Ok(())
 }
 
+/// Adds entries, at most a thousand.
+pub async fn insert_all(conn: &mut AsyncPgConnection, events: &[AuditEvent]) -> QueryResult<()> {
+    diesel::insert_into(audit_events::table)
+        .values(events)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// The action whose actor is the reporter, whom staff without `reports:read` never learn (rule 19).
 pub const REPORT_CREATE: &str = "report.create";
 

@@ -1,4 +1,4 @@
-//! Reading the audit trail, and writing down what was refused before any service was reached.
+//! Reading the audit trail, and writing down who was refused an account.
 
 use serde_json::json;
 
@@ -12,7 +12,6 @@ use crate::{
     auth::viewer::Viewer,
     cursor::{Page, Slice},
     error::{Error, ErrorCode, Problem, Result},
-    features::roles::reach::LAST_ADMIN,
     text,
 };
 
@@ -56,100 +55,40 @@ pub async fn events(
     Ok(model::page(&mut *app.db.conn().await?, &filter, page, count).await?)
 }
 
-/// Whether a problem says that the viewer reached too far, and not only that something was in the way: at what somebody
-/// else may do, at themselves, at the last administrator, or at an account of which they don't know the code or password.
+/// Whether a problem says that the viewer reached for an account of which they don't know the code or password, or that
+/// is not theirs, and not only that something was in the way.
 fn reached_too_far(problem: &Problem) -> bool {
-    match problem.code {
-        ErrorCode::NotAllowed
-        | ErrorCode::SelfAction
-        | ErrorCode::InvalidCode
-        | ErrorCode::InvalidCredentials => true,
-        ErrorCode::InvalidState => {
-            let state = problem
-                .details
-                .as_ref()
-                .and_then(|details| details.get("state"));
-            state.is_some_and(|state| state == LAST_ADMIN)
-        }
-        _ => false,
-    }
+    matches!(
+        problem.code,
+        ErrorCode::NotAllowed | ErrorCode::InvalidCode | ErrorCode::InvalidCredentials
+    )
 }
 
-fn refused(action: &'static str, target: Target, problem: &Problem) -> Entry {
-    Entry {
-        action,
-        target,
-        after: Some(json!({ "code": problem.code.as_str(), "refused": problem.message })),
-        ..Entry::default()
-    }
+/// Whether [`refusal`] writes this outcome down.
+pub fn is_refusal<T>(outcome: &Result<T>) -> bool {
+    matches!(outcome, Err(Error::Rejected(problems)) if problems.iter().any(reached_too_far))
 }
 
-/// On what: the id's prefix and the id.
-type Target = Option<(&'static str, uuid::Uuid)>;
-
-/// Writes down that the viewer was refused, where they reached too far, and passes the answer on.
+/// Writes down that somebody was refused an account, and passes the answer on. What staff are refused is written where
+/// it is answered ([`super::refusals`]).
 pub async fn refusal<T>(
     app: &App,
     viewer: &Viewer,
     action: &'static str,
-    target: Target,
+    target: Option<(&'static str, uuid::Uuid)>,
     outcome: Result<T>,
 ) -> Result<T> {
     if let Err(Error::Rejected(problems)) = &outcome
         && let Some(problem) = problems.iter().find(|problem| reached_too_far(problem))
     {
-        let entry = refused(action, target, problem);
-        let mut conn = app.db.conn().await?;
-        record_refused(&mut conn, app, viewer, app.clock.now(), entry).await?;
-    }
-    outcome
-}
-
-/// The same of an operation on many: an entry for each of `targets` that was refused, whose place the problem's field
-/// ends in.
-pub async fn refusal_of_each<T>(
-    app: &App,
-    viewer: &Viewer,
-    action: &'static str,
-    targets: &[Target],
-    outcome: Result<T>,
-) -> Result<T> {
-    if let Err(Error::Rejected(problems)) = &outcome
-        && problems.iter().any(reached_too_far)
-    {
-        let now = app.clock.now();
-        let mut tx = app.db.begin().await?;
-        for problem in problems.iter().filter(|problem| reached_too_far(problem)) {
-            let place = problem.field.last().and_then(|place| place.parse().ok());
-            let target = place.and_then(|place: usize| targets.get(place).copied());
-            let entry = refused(action, target.flatten(), problem);
-            record_refused(&mut tx, app, viewer, now, entry).await?;
-        }
-        tx.commit().await?;
-    }
-    outcome
-}
-
-/// Writes down that a signed-in person asked for a field of staff with other rights. What fails is only logged: the
-/// answer is a refusal anyway.
-pub async fn forbidden(app: &App, viewer: &Viewer, field: &'static str) {
-    let Some(person) = viewer.signed_in() else {
-        return;
-    };
-    if !app.refusals.is_new(person.session_id, field) {
-        return;
-    }
-    let written = async {
         let entry = Entry {
-            action: "access.refused",
-            after: Some(json!({ "field": field })),
+            action,
+            target,
+            after: Some(json!({ "code": problem.code.as_str() })),
             ..Entry::default()
         };
         let mut conn = app.db.conn().await?;
         record_refused(&mut conn, app, viewer, app.clock.now(), entry).await?;
-        Ok::<_, Error>(())
-    };
-    if let Err(error) = written.await {
-        tracing::error!(%error, field, "a refusal was not written to the audit trail");
     }
+    outcome
 }

@@ -11,15 +11,9 @@ use super::{
 use crate::{
     auth::permissions::known,
     cursor::PageArgs,
-    db::{
-        ids::{ReportId, TypedId},
-        retry_conflict,
-    },
+    db::{ids::ReportId, retry_conflict},
     error::Result,
-    features::{
-        audit::service::refusal, bookings::graphql::Booking, reviews::graphql::Review,
-        users::graphql::User,
-    },
+    features::{bookings::graphql::Booking, reviews::graphql::Review, users::graphql::User},
     graphql::{args, connection::Connection, context::ContextExt, scalars::DateTime},
     payload,
 };
@@ -335,8 +329,6 @@ impl ReportMutations {
             service::resolve(app, viewer, id, outcome, &resolution, expected_version)
         })
         .await;
-        let target = id.map(|id: ReportId| (ReportId::PREFIX, id.0));
-        let report = refusal(app, viewer, "report.resolve", target, report).await;
         ReportResolvePayload::of(report.map(|row| Report(Arc::new(row))))
     }
 }

@@ -15,14 +15,11 @@ use crate::{
     auth::{permissions::known, viewer::Viewer},
     cursor::{Page, PageArgs},
     db::{
-        ids::{BookingId, ProviderId, ReviewId, TypedId},
+        ids::{BookingId, ProviderId, ReviewId},
         retry_conflict,
     },
     error::{Error, Result},
-    features::{
-        audit::service::refusal, bookings::graphql::Booking, providers::graphql::Provider,
-        users::graphql::User,
-    },
+    features::{bookings::graphql::Booking, providers::graphql::Provider, users::graphql::User},
     graphql::{
         args, connection::Connection, context::ContextExt, plan::Planned, scalars::DateTime,
     },
@@ -314,8 +311,6 @@ impl ReviewMutations {
             service::moderate(app, viewer, id, visible, reason, expected_version)
         })
         .await;
-        let target = id.map(|id: ReviewId| (ReviewId::PREFIX, id.0));
-        let review = refusal(app, viewer, "review.moderate", target, review).await;
         ReviewModeratePayload::of(review.map(|row| Review(Arc::new(row))))
     }
 }

@@ -11,11 +11,11 @@ use super::{
 use crate::{
     cursor::PageArgs,
     db::{
-        ids::{PermissionId, RoleId, TypedId, UserId},
+        ids::{PermissionId, RoleId},
         retry_conflict,
     },
     error::Result,
-    features::{audit::service::refusal, users::graphql::User},
+    features::users::graphql::User,
     graphql::{args, connection::Connection, context::ContextExt},
     patch::Patch,
     payload,
@@ -310,8 +310,6 @@ impl RoleMutations {
             service::delete_permission(app, viewer, args::id(&id, "id")?).await
         })
         .await;
-        let target = args::maybe_id::<PermissionId>(&id).map(|id| (PermissionId::PREFIX, id.0));
-        let deleted = refusal(app, viewer, "permission.delete", target, deleted).await;
         PermissionDeletePayload::of(deleted.map(|row| Permission(Arc::new(row))))
     }
 
@@ -347,7 +345,6 @@ impl RoleMutations {
             service::update_role(app, viewer, id, name, description, expected_version)
         })
         .await;
-        let updated = refusal(app, viewer, "role.update", target(id), updated).await;
         RoleUpdatePayload::of(updated.map(|row| Role(Arc::new(row))))
     }
 
@@ -364,14 +361,6 @@ impl RoleMutations {
         let deleted = retry_conflict(|| async {
             service::delete_role(app, viewer, args::id(&id, "id")?, expected_version).await
         })
-        .await;
-        let deleted = refusal(
-            app,
-            viewer,
-            "role.delete",
-            target(args::maybe_id(&id)),
-            deleted,
-        )
         .await;
         RoleDeletePayload::of(deleted.map(|row| Role(Arc::new(row))))
     }
@@ -393,7 +382,6 @@ impl RoleMutations {
         let set =
             retry_conflict(|| service::set_permissions(app, viewer, id, &wanted, expected_version))
                 .await;
-        let set = refusal(app, viewer, "role.permissionsSet", target(id), set).await;
         RolePermissionsSetPayload::of(set.map(|row| Role(Arc::new(row))))
     }
 
@@ -416,12 +404,6 @@ impl RoleMutations {
         let set =
             retry_conflict(|| service::set_roles(app, viewer, user, &wanted, expected_version))
                 .await;
-        let target = user.map(|id: UserId| (UserId::PREFIX, id.0));
-        let set = refusal(app, viewer, "user.rolesSet", target, set).await;
         UserRolesSetPayload::of(set.map(|row| User(Arc::new(row))))
     }
-}
-
-fn target(id: Option<RoleId>) -> Option<(&'static str, uuid::Uuid)> {
-    id.map(|id| (RoleId::PREFIX, id.0))
 }

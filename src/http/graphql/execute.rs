@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use async_graphql::{
-    Request, Response, Value,
+    Request, Response, Value, Variables,
     parser::types::{ExecutableDocument, OperationType},
 };
 use futures_util::FutureExt;
@@ -14,6 +14,7 @@ use tracing::Instrument;
 use super::{
     Prepared,
     answer::{Answer, Fault, Status},
+    trail::Trail,
 };
 use crate::{
     auth::viewer::Viewer,
@@ -37,6 +38,7 @@ pub(super) async fn execute(
     info: &RequestInfo,
     viewer: &Viewer,
     prepared: Prepared,
+    trail: &Arc<Trail>,
     deadline: Instant,
 ) -> Box<Answer> {
     let Prepared {
@@ -59,9 +61,7 @@ pub(super) async fn execute(
     let name = operation_name.clone().or_else(|| only_name(&document));
     info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
 
-    let mut request = Request::new("").variables(variables);
-    request.operation_name = operation_name;
-    request.set_parsed_query(ExecutableDocument::clone(&document));
+    let mut request = request(&document, operation_name, variables);
     let may_introspect = match http.app.config.introspection {
         Introspection::Everyone => true,
         Introspection::Staff => viewer.may("schema:read"),
@@ -70,9 +70,15 @@ pub(super) async fn execute(
     if !may_introspect {
         request = request.disable_introspection();
     }
-    let request = request.data(RequestContext::new(http.app.clone(), viewer.clone()));
-    let executor = http.executor.clone();
-    let work = async move { executor.execute(&document, request).await };
+    let (app, refusals) = (http.app.clone(), trail.refusals.clone());
+    let request = request.data(RequestContext::new(app, viewer.clone(), refusals));
+    let (executor, trail) = (http.executor.clone(), trail.clone());
+    let work = async move {
+        let response = executor.execute(&document, request).await;
+        // Held until here by a mutation that nobody waits for any more.
+        drop(trail);
+        response
+    };
     let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = if mutates {
         // A client that hangs up, or a request that takes too long, must not stop a mutation half way.
@@ -93,6 +99,18 @@ pub(super) async fn execute(
         }
         Err(_) => Answer::timed_out(),
     }
+}
+
+/// An operation of a document that is parsed already.
+pub(super) fn request(
+    document: &ExecutableDocument,
+    operation_name: Option<String>,
+    variables: Variables,
+) -> Request {
+    let mut request = Request::new("").variables(variables);
+    request.operation_name = operation_name;
+    request.set_parsed_query(document.clone());
+    request
 }
 
 fn only_name(document: &ExecutableDocument) -> Option<String> {

@@ -10,15 +10,9 @@ use super::{
     types::{Booking, BookingCancelQuote},
 };
 use crate::{
-    db::{
-        ids::{BookingId, TypedId},
-        retry_conflict,
-    },
+    db::retry_conflict,
     error::Result,
-    features::{
-        audit::service::refusal,
-        bookings::service::{self, Answer, Move, NewBooking},
-    },
+    features::bookings::service::{self, Answer, Move, NewBooking},
     graphql::{
         args,
         context::ContextExt,
@@ -102,21 +96,6 @@ pub struct BookingCancelPayload {
     pub user_errors: Vec<UserError>,
 }
 
-/// Writes down what staff were refused. What anybody else is, only fills the trail.
-async fn refused<T>(
-    ctx: &Context<'_>,
-    action: &'static str,
-    id: Option<BookingId>,
-    outcome: Result<T>,
-) -> Result<T> {
-    let (app, viewer) = (ctx.app(), ctx.viewer());
-    if !viewer.may("bookings:read") && !viewer.may("bookings:manage") {
-        return outcome;
-    }
-    let target = id.map(|id| (BookingId::PREFIX, id.0));
-    refusal(app, viewer, action, target, outcome).await
-}
-
 /// Mutations of bookings.
 #[derive(Default)]
 pub struct BookingMutations;
@@ -163,7 +142,6 @@ impl BookingMutations {
     ) -> Result<BookingAcceptPayload> {
         let (app, viewer, id) = (ctx.app(), ctx.viewer(), args::maybe_id(&id));
         let done = retry_conflict(|| service::accept(app, viewer, id, expected_version)).await;
-        let done = refused(ctx, "booking.accept", id, done).await;
         BookingAcceptPayload::of(done.map(Booking::from_row))
     }
 
@@ -181,7 +159,6 @@ impl BookingMutations {
         let BookingRejectInput { reason } = input;
         let done =
             retry_conflict(|| service::reject(app, viewer, id, &reason, expected_version)).await;
-        let done = refused(ctx, "booking.reject", id, done).await;
         BookingRejectPayload::of(done.map(Booking::from_row))
     }
 
@@ -206,8 +183,7 @@ impl BookingMutations {
             let reason = reason.as_deref();
             service::cancel(app, viewer, id, reason, expected_version, &idempotency_key)
         });
-        let done = refused(ctx, "booking.cancel", id, done.await).await;
-        let (done, user_errors) = outcome(done)?;
+        let (done, user_errors) = outcome(done.await)?;
         let (booking, quote) = match done {
             Some(service::Cancelled { booking, quote }) => (Some(booking), Some(quote)),
             None => (None, None),
@@ -230,7 +206,6 @@ impl BookingMutations {
     ) -> Result<BookingCompletePayload> {
         let (app, viewer, id) = (ctx.app(), ctx.viewer(), args::maybe_id(&id));
         let done = retry_conflict(|| service::complete(app, viewer, id, expected_version)).await;
-        let done = refused(ctx, "booking.complete", id, done).await;
         BookingCompletePayload::of(done.map(Booking::from_row))
     }
 
@@ -250,8 +225,7 @@ impl BookingMutations {
         let done = retry_conflict(|| {
             service::no_show(app, viewer, id, reason.as_deref(), expected_version)
         });
-        let done = refused(ctx, "booking.no_show", id, done.await).await;
-        BookingNoShowPayload::of(done.map(Booking::from_row))
+        BookingNoShowPayload::of(done.await.map(Booking::from_row))
     }
 
     /// Takes a booking off the list of those that need a person, once it is settled: for contrary claims with a refund or
@@ -270,8 +244,7 @@ impl BookingMutations {
         let done = retry_conflict(|| {
             service::clear_attention(app, viewer, id, note.as_deref(), expected_version)
         });
-        let done = refused(ctx, "booking.attention_clear", id, done.await).await;
-        BookingAttentionClearPayload::of(done.map(Booking::from_row))
+        BookingAttentionClearPayload::of(done.await.map(Booking::from_row))
     }
 
     /// Proposes another time for a confirmed booking, which is held until the other side answers within 24 h and 1 h
@@ -298,7 +271,6 @@ impl BookingMutations {
             expected_version,
         };
         let done = retry_conflict(|| service::propose(app, viewer, input, &idempotency_key)).await;
-        let done = refused(ctx, "booking.reschedule", input.id, done).await;
         BookingReschedulePayload::of(done.map(Booking::from_row))
     }
 
@@ -325,12 +297,6 @@ impl BookingMutations {
             expected_version,
         };
         let done = retry_conflict(|| service::answer(app, viewer, input, &idempotency_key)).await;
-        let action = if accept {
-            "booking.reschedule_accept"
-        } else {
-            "booking.reschedule_decline"
-        };
-        let done = refused(ctx, action, input.id, done).await;
         BookingRescheduleAnswerPayload::of(done.map(Booking::from_row))
     }
 }

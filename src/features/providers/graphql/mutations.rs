@@ -9,15 +9,9 @@ use super::{
     ProviderServicePricingSetInput, ProviderSuspendInput, ProviderUpdateInput,
 };
 use crate::{
-    db::{
-        ids::{ProviderId, TypedId},
-        retry_conflict,
-    },
+    db::retry_conflict,
     error::Result,
-    features::{
-        audit::service::refusal,
-        providers::service::{self, Application, Change, NewPrice},
-    },
+    features::providers::service::{self, Application, Change, NewPrice},
     graphql::{args, context::ContextExt},
     payload,
 };
@@ -78,22 +72,6 @@ payload! {
     }
 }
 
-/// Writes down what staff were refused. What anybody else is, only fills the trail.
-async fn refused<T>(
-    ctx: &Context<'_>,
-    action: &'static str,
-    id: Option<ProviderId>,
-    outcome: Result<T>,
-) -> Result<T> {
-    let (app, viewer) = (ctx.app(), ctx.viewer());
-    let staff = ["providers:read", "providers:review", "providers:suspend"];
-    if !staff.iter().any(|permission| viewer.may(permission)) {
-        return outcome;
-    }
-    let target = id.map(|id| (ProviderId::PREFIX, id.0));
-    refusal(app, viewer, action, target, outcome).await
-}
-
 /// Mutations of providers.
 #[derive(Default)]
 pub struct ProviderMutations;
@@ -128,7 +106,6 @@ impl ProviderMutations {
         let updated =
             retry_conflict(|| service::update(app, viewer, id, change.clone(), expected_version))
                 .await;
-        let updated = refused(ctx, "provider.update", id, updated).await;
         ProviderUpdatePayload::of(updated.map(Provider::from_row))
     }
 
@@ -141,7 +118,6 @@ impl ProviderMutations {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let id = args::maybe_id(&id);
         let withdrawn = retry_conflict(|| service::withdraw(app, viewer, id)).await;
-        let withdrawn = refused(ctx, "provider.withdraw", id, withdrawn).await;
         ProviderApplicationWithdrawPayload::of(withdrawn.map(Provider::from_row))
     }
 
@@ -162,7 +138,6 @@ impl ProviderMutations {
         let reviewed =
             retry_conflict(|| service::review(app, viewer, id, decision, reason, expected_version))
                 .await;
-        let reviewed = refused(ctx, decision.action(), id, reviewed).await;
         ProviderApplicationReviewPayload::of(reviewed.map(Provider::from_row))
     }
 
@@ -181,7 +156,6 @@ impl ProviderMutations {
         let id = args::maybe_id(&id);
         let suspended =
             retry_conflict(|| service::suspend(app, viewer, id, &reason, expected_version)).await;
-        let suspended = refused(ctx, "provider.suspend", id, suspended).await;
         ProviderSuspendPayload::of(suspended.map(Provider::from_row))
     }
 
@@ -198,7 +172,6 @@ impl ProviderMutations {
         let id = args::maybe_id(&id);
         let reinstated =
             retry_conflict(|| service::reinstate(app, viewer, id, expected_version)).await;
-        let reinstated = refused(ctx, "provider.reinstate", id, reinstated).await;
         ProviderReinstatePayload::of(reinstated.map(Provider::from_row))
     }
 

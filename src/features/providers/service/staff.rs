@@ -32,7 +32,7 @@ pub enum Decision {
 
 impl Decision {
     /// As the audit trail calls it.
-    pub fn action(self) -> &'static str {
+    fn action(self) -> &'static str {
         match self {
             Self::Approve => "provider.approve",
             Self::Reject => "provider.reject",

@@ -14,17 +14,9 @@ use super::{
 };
 use crate::{
     cursor::PageArgs,
-    db::{
-        ids::{RoleId, TypedId, UserId},
-        retry_conflict,
-    },
+    db::{ids::RoleId, retry_conflict},
     error::Result,
-    features::{
-        accounts::graphql::Language,
-        audit::service::{refusal, refusal_of_each},
-        catalog::graphql::City,
-        roles::graphql::Role,
-    },
+    features::{accounts::graphql::Language, catalog::graphql::City, roles::graphql::Role},
     graphql::{
         args,
         connection::Connection,
@@ -341,7 +333,6 @@ impl UserMutations {
         let updated =
             retry_conflict(|| service::update(app, viewer, id, change.clone(), expected_version))
                 .await;
-        let updated = refusal(app, viewer, "user.staffUpdate", target(id), updated).await;
         UserUpdatePayload::of(updated.map(|row| User(Arc::new(row))))
     }
 
@@ -358,16 +349,12 @@ impl UserMutations {
         expected_version: Option<i32>,
     ) -> Result<UserStatusSetPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
-        let (suspend, action) = match input.decision {
-            UserStatusDecision::Suspend => (true, "user.suspend"),
-            UserStatusDecision::Reinstate => (false, "user.reinstate"),
-        };
+        let suspend = input.decision == UserStatusDecision::Suspend;
         let (id, reason) = (args::maybe_id(&id), input.reason.as_deref());
         let set = retry_conflict(|| {
             service::set_status(app, viewer, id, suspend, reason, expected_version)
         })
         .await;
-        let set = refusal(app, viewer, action, target(id), set).await;
         UserStatusSetPayload::of(set.map(|row| User(Arc::new(row))))
     }
 
@@ -385,7 +372,6 @@ impl UserMutations {
         let one = [id];
         let path = |_| "id".to_owned();
         let deleted = retry_conflict(|| service::delete(app, viewer, &one, path)).await;
-        let deleted = refusal(app, viewer, "user.delete", target(id), deleted).await;
         let one = deleted.and_then(|mut gone| {
             gone.pop()
                 .ok_or_else(|| crate::error::Error::internal("nobody was deleted"))
@@ -404,14 +390,8 @@ impl UserMutations {
         let ids: Vec<_> = ids.iter().map(args::maybe_id).collect();
         let path = |index: usize| format!("ids.{index}");
         let deleted = retry_conflict(|| service::delete(app, viewer, &ids, path)).await;
-        let targets: Vec<_> = ids.iter().copied().map(target).collect();
-        let deleted = refusal_of_each(app, viewer, "user.delete", &targets, deleted).await;
         UsersDeletePayload::of(
             deleted.map(|rows| rows.into_iter().map(|row| User(Arc::new(row))).collect()),
         )
     }
-}
-
-fn target(id: Option<UserId>) -> Option<(&'static str, Uuid)> {
-    id.map(|id| (UserId::PREFIX, id.0))
 }

@@ -131,6 +131,12 @@ async fn a_profile_that_goes_with_its_account_has_rows_of_its_own() {
         let set = admin.query(&status(decision)).await;
         set.payload("userStatusSet");
     }
+    let eves: Vec<_> = app
+        .sessions(&eve)
+        .await
+        .iter()
+        .map(|id| json!(id.to_string()))
+        .collect();
     let both = json!({ "ids": [mia.user_id, eve.user_id] });
     let delete = "mutation($ids: [ID!]!) { usersDelete(ids: $ids) { userErrors { code } } }";
     admin.post(delete, both).await.payload("usersDelete");
@@ -170,6 +176,20 @@ async fn a_profile_that_goes_with_its_account_has_rows_of_its_own() {
             ),
         ]
     );
+    // Roles and sessions go with the account, and are told with it.
+    let deletions = events(&admin, "action: \"user.delete\"").await;
+    let of = |id: &str| deletions.iter().find(|row| row["targetId"] == *id).unwrap();
+    let after = &of(&eve.user_id)["after"];
+    assert_eq!(after["roles"], json!(["USER"]));
+    let ended: Vec<_> = after["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| json!(id))
+        .collect();
+    assert_eq!(ended, eves);
+    // Hers had ended with the suspension.
+    assert_eq!(of(person)["after"]["sessions"], json!([]));
     // The sessions that ended are told with what ended them; Eve never had a profile.
     let suspensions = events(&admin, "action: \"user.suspend\"").await;
     let ended = suspensions[0]["after"]["sessions"].as_array().unwrap();

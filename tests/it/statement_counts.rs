@@ -525,10 +525,10 @@ async fn access_control(ledger: &mut Ledger) {
     let suspend = "userStatusSet(id: $, input: { decision: SUSPEND, reason: $ }) { user { id } }";
     ledger.mutation(9, &admin, suspend, &[&zoe, "x"]).await;
     let one = "userDelete(id: $) { user { displayName } }";
-    ledger.mutation(19, &admin, one, &[&zoe]).await;
+    ledger.mutation(20, &admin, one, &[&zoe]).await;
     let both = "usersDelete(ids: [$, $]) { users { displayName } }";
     ledger
-        .mutation(31, &admin, both, &[&mia.user_id, &eve.user_id])
+        .mutation(33, &admin, both, &[&mia.user_id, &eve.user_id])
         .await;
     let trail = "auditEvents(filter: { action: $ }) { nodes { actor { displayName } action targetId after } totalCount }";
     ledger.query(3, &admin, trail, &["user.delete"]).await;

@@ -435,6 +435,8 @@ pub(crate) async fn erase(
     now: Timestamp,
 ) -> Result<User> {
     let id = before.id;
+    let held = roles::held_by(tx, &[id]).await?;
+    let held: Vec<_> = held.into_iter().map(|held| held.role.name).collect();
     providers::erase(tx, app, viewer, id, now).await?;
     cancel_ahead(tx, app, id, now).await?;
     let after = User {
@@ -457,7 +459,8 @@ pub(crate) async fn erase(
     if let Some(avatar) = before.avatar_media_id {
         media::discard(tx, app, avatar, now).await?;
     }
-    model::erasure::erase(tx, id).await.map_err(last_admin)?;
+    let ended = model::erasure::erase(tx, id, Instant(now));
+    let ended = ended.await.map_err(last_admin)?;
     // Mails that wait hold no address and find none when their turn comes.
     let address = before
         .email
@@ -468,7 +471,7 @@ pub(crate) async fn erase(
         action: "user.delete",
         target: Some(("usr", id.0)),
         before: Some(told(&before)),
-        after: Some(json!({ "status": after.status })),
+        after: Some(json!({ "status": after.status, "sessions": ended, "roles": held })),
     };
     audit::record(tx, app, viewer, now, entry).await?;
     Ok(after)

@@ -4,15 +4,24 @@ use diesel::{dsl::exists, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::db::{
-    ids::UserId,
+    Instant,
+    ids::{SessionId, UserId},
     schema::{booking_events, bookings, orders, refunds, sessions, user_blocks, user_roles, users},
 };
 
 /// The sides of a booking that are people of their own; the reasons of the others are staff's and the server's.
 const PARTIES: [&str; 2] = ["CLIENT", "PROVIDER"];
 
-/// Forgets what signs a person in, and what they typed where only they and one other read it.
-pub async fn erase(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> {
+/// A session as it was: which, when it would have ended, and whether it was ended before.
+type Ended = (SessionId, Instant, Option<Instant>);
+
+/// Forgets what signs a person in, and what they typed where only they and one other read it. Answers which sessions
+/// ended by it that lived at `now`.
+pub async fn erase(
+    conn: &mut AsyncPgConnection,
+    id: UserId,
+    now: Instant,
+) -> QueryResult<Vec<SessionId>> {
     diesel::update(users::table.find(id))
         .set((
             users::telegram_id.eq(None::<i64>),
@@ -25,8 +34,9 @@ pub async fn erase(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> 
         .set(bookings::note.eq(""))
         .execute(conn)
         .await?;
-    diesel::delete(sessions::table.filter(sessions::user_id.eq(id)))
-        .execute(conn)
+    let gone: Vec<Ended> = diesel::delete(sessions::table.filter(sessions::user_id.eq(id)))
+        .returning((sessions::id, sessions::expires_at, sessions::revoked_at))
+        .get_results(conn)
         .await?;
     diesel::delete(user_blocks::table.filter(user_blocks::blocker_id.eq(id)))
         .execute(conn)
@@ -34,7 +44,11 @@ pub async fn erase(conn: &mut AsyncPgConnection, id: UserId) -> QueryResult<()> 
     diesel::delete(user_roles::table.filter(user_roles::user_id.eq(id)))
         .execute(conn)
         .await?;
-    erase_reasons(conn, id).await
+    erase_reasons(conn, id).await?;
+    let lived = gone.into_iter();
+    let lived =
+        lived.filter(|(_, expires_at, revoked_at)| *expires_at > now && revoked_at.is_none());
+    Ok(lived.map(|(id, ..)| id).collect())
 }
 
 /// Takes away why a person called a booking off, rejected it or moved it: from its history, and from the booking and

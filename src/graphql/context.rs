@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_graphql::Context;
 
-use super::loaders::Loaders;
+use super::{loaders::Loaders, rehearsal::Rehearsal};
 use crate::{app::App, auth::viewer::Viewer, features::audit::refusals::Refusals};
 
 /// What each request brings: who asks, and the loaders made for it.
@@ -15,6 +15,8 @@ pub struct RequestContext {
     pub viewer: Viewer,
     /// Where refusals are collected, for the audit trail.
     pub refusals: Arc<Refusals>,
+    /// Where is noted what would be executed, instead of executing it.
+    pub rehearsal: Option<Arc<Rehearsal>>,
     /// Batch loaders of this request alone; made when first used.
     loaders: OnceLock<Loaders>,
 }
@@ -26,7 +28,16 @@ impl RequestContext {
             app,
             viewer,
             refusals,
+            rehearsal: None,
             loaders: OnceLock::new(),
+        }
+    }
+
+    /// For a rehearsal of one, which leaves no trace.
+    pub fn rehearsing(app: App, viewer: Viewer, rehearsal: Arc<Rehearsal>) -> Self {
+        Self {
+            rehearsal: Some(rehearsal),
+            ..Self::new(app, viewer, Arc::default())
         }
     }
 }
@@ -41,6 +52,8 @@ pub trait ContextExt {
     fn loaders(&self) -> &Loaders;
     /// Where refusals are collected, for the audit trail.
     fn refusals(&self) -> &Refusals;
+    /// Where is noted what would be executed, when nothing is to be.
+    fn rehearsal(&self) -> Option<&Rehearsal>;
     /// Whether the query selects this field directly below the current one.
     fn selects(&self, field: &str) -> bool;
 }
@@ -61,6 +74,10 @@ impl ContextExt for Context<'_> {
 
     fn refusals(&self) -> &Refusals {
         &self.data_unchecked::<RequestContext>().refusals
+    }
+
+    fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.data_unchecked::<RequestContext>().rehearsal.as_deref()
     }
 
     fn selects(&self, field: &str) -> bool {

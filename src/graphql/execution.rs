@@ -6,13 +6,22 @@
 //! declaration. Everything else is validated each time, and told what is wrong by the library; so are mutations, which
 //! must be refused before anything is done.
 
+use std::sync::Arc;
+
 use async_graphql::{
     EmptySubscription, Request, Response, Schema as AsyncSchema, ValidationMode, Value, Variables,
     parser::types::{BaseType, OperationDefinition, OperationType, Type},
 };
 
-use super::{Mutation, Query, documents::Document, guard::Guarded, limits::select};
-use crate::config::Config;
+use super::{
+    Mutation, Query,
+    context::RequestContext,
+    documents::Document,
+    guard::Guarded,
+    limits::select,
+    rehearsal::{Rehearsal, Rehearsed},
+};
+use crate::{app::App, auth::viewer::Viewer, config::Config};
 
 type Schema = AsyncSchema<Guarded<Query>, Guarded<Mutation>, EmptySubscription>;
 
@@ -48,6 +57,15 @@ impl Executor {
     /// The schema as text.
     pub fn sdl(&self) -> String {
         self.strict.sdl()
+    }
+
+    /// Which root fields the operation that `request` carries would execute for this viewer; none of one that is not
+    /// valid. Nothing is executed.
+    pub async fn rehearse(&self, app: &App, viewer: &Viewer, request: Request) -> Vec<Rehearsed> {
+        let rehearsal = Arc::new(Rehearsal::default());
+        let context = RequestContext::rehearsing(app.clone(), viewer.clone(), rehearsal.clone());
+        self.strict.execute(request.data(context)).await;
+        rehearsal.take()
     }
 
     /// Executes an operation of this document, which `request` carries.

@@ -13,6 +13,7 @@ pub mod money;
 pub mod node;
 pub mod plan;
 mod refused;
+pub mod rehearsal;
 pub mod scalars;
 pub mod user_error;
 

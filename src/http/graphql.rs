@@ -7,6 +7,7 @@ mod answer;
 mod execute;
 mod input;
 mod trail;
+mod tries;
 
 use std::sync::Arc;
 
@@ -24,21 +25,15 @@ use self::{
     execute::execute,
     input::{Operation, Operations},
     trail::Trail,
+    tries::take,
 };
-use super::{
-    body,
-    limits::{Request as Taken, Standings},
-    problem::Problem,
-    request::RequestInfo,
-    router::Http,
-};
+use super::{body, limits::Standings, problem::Problem, request::RequestInfo, router::Http};
 use crate::{
     auth::{self, Refusal, viewer::Viewer},
-    features::accounts::service as accounts,
     graphql::{
         documents::{Document, DocumentError},
         errors::TopLevelCode,
-        limits::{Cost, LimitError, LimitKind, Measured, measure, root_arguments, select},
+        limits::{Cost, Measured, measure},
     },
 };
 
@@ -292,98 +287,4 @@ fn check(http: &Http, plan: &Plan, is_get: bool) -> Result<Cost, Box<Answer>> {
     }
     sum.within(&http.app.config.limits).map_err(Answer::limit)?;
     Ok(sum)
-}
-
-/// Takes what the request costs in points, and its tries at signing in, from everybody's buckets that it counts for.
-async fn take(http: &Http, viewer: &Viewer, plan: &Plan) -> Result<Standings, Box<Answer>> {
-    let mut taken = http.limits.request(viewer.ip_address);
-    // One that can't be executed costs nothing where it comes alone, and has been read where it doesn't.
-    if plan.operations.iter().any(Result::is_ok) {
-        let costs = plan.operations.iter().map(|prepared| {
-            let cost = prepared.as_ref().map(|it| it.measured.cost.complexity);
-            cost.unwrap_or_default().max(1)
-        });
-        taken.points(viewer.user_id(), costs.fold(0, u64::saturating_add));
-    }
-    let mut refreshed = Vec::new();
-    for prepared in plan.operations.iter().flatten() {
-        refreshed.extend(take_tries(&mut taken, viewer, prepared));
-    }
-    within_buckets(&taken)?;
-    if !refreshed.is_empty() {
-        // Whose session it is costs a statement, which an address that is over its limit anyway does not get.
-        if let Some(refusal) = taken.refusal(&http.app) {
-            return Ok(refusal);
-        }
-        let people = accounts::refreshed(&http.app, &refreshed).await;
-        for person in people.map_err(|error| Answer::failed(&error))? {
-            taken.refresh_of(person);
-        }
-        within_buckets(&taken)?;
-    }
-    let standings = taken.take(&http.app).await;
-    standings.map_err(|error| Answer::failed(&error))
-}
-
-/// Refuses for good what takes more than a full bucket has.
-fn within_buckets(taken: &Taken<'_>) -> Result<(), Box<Answer>> {
-    let Some(charge) = taken.beyond() else {
-        return Ok(());
-    };
-    let (cost, rate) = (charge.cost, charge.rate);
-    let message = format!(
-        "The request takes {cost} of the limit \"{}\", which never has more than {}.",
-        rate.name, rate.quota
-    );
-    Err(Answer::limit(LimitError {
-        kind: LimitKind::TooComplex,
-        message,
-        position: None,
-    }))
-}
-
-/// Counts an operation's sign-ins and refreshes; answers the tokens that it refreshes.
-fn take_tries(taken: &mut Taken<'_>, viewer: &Viewer, prepared: &Prepared) -> Vec<String> {
-    if prepared.measured.operation != OperationType::Mutation {
-        return Vec::new();
-    }
-    let Ok(operation) = select(&prepared.document, prepared.operation_name.as_deref()) else {
-        return Vec::new();
-    };
-    let arguments = |field: &str, path: &str| {
-        let (document, variables) = (&prepared.document, &prepared.variables);
-        root_arguments(document, &operation.node, variables, field, path)
-    };
-    for field in ["authTelegram", "accountLinkTelegram"] {
-        for init_data in arguments(field, "initData") {
-            taken.sign_in(&init_data);
-        }
-    }
-    // What sends a mail is limited by address of the mail besides (rule 22).
-    let accounts = [
-        ("authRegister", "input.email"),
-        ("authLogin", "login"),
-        ("emailCodeSend", "email"),
-        ("emailVerify", "email"),
-        ("passwordReset", "email"),
-        ("accountLinkEmail", "email"),
-    ];
-    for (field, path) in accounts {
-        for account in arguments(field, path) {
-            taken.account(&account);
-        }
-    }
-    // Whose password is guessed by who has taken a session over.
-    let own = viewer
-        .user_id()
-        .map(|id| id.to_string())
-        .unwrap_or_default();
-    for _ in arguments("passwordChange", "input") {
-        taken.account(&own);
-    }
-    let refreshed = arguments("authRefresh", "refreshToken");
-    for _ in &refreshed {
-        taken.refresh();
-    }
-    refreshed
 }

@@ -314,6 +314,86 @@ async fn registrations_are_counted_by_account_from_wherever() {
     assert_eq!(refused.extensions()["code"], "RATE_LIMITED");
 }
 
+/// What skips a try, or is refused before it tries, uses up nobody's tries but those of the address it comes from.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_pays_only_for_what_is_executed() {
+    for store in STORES {
+        let app = TestApp::start_with(|config| {
+            config.limit_store = store;
+            config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+            config.sign_in_limits.per_address_per_minute = 3;
+            config.sign_in_limits.per_account_per_minute = 2;
+        })
+        .await;
+        let anyone = app.anonymous();
+        let named = "login: \"mia@example.org\"";
+        let log_in =
+            format!("authLogin({named}, password: \"a guess\") {{ userErrors {{ code }} }}");
+        let refused = "{ userErrors { code } }";
+        let none = json!({});
+        let harmless = [
+            (format!("mutation {{ authLogin({named}, password: \"x\") @skip(if: true) {refused} }}"), none.clone()),
+            (format!("mutation($no: Boolean!) {{ ...on Mutation @include(if: $no) {{ {log_in} }} }}"), json!({ "no": false })),
+            (format!("mutation {{ {log_in} nothing }}"), none.clone()),
+            (format!("mutation {{ authLogin({named}, password: 5) {refused} }}"), none.clone()),
+            (format!("mutation($p: String!) {{ authLogin({named}, password: $p) {refused} }}"), none.clone()),
+            ("mutation($input: AuthRegisterInput!) { authRegister(input: $input) { emailSent } }".to_owned(), json!({ "input": { "email": "mia@example.org" } })),
+            (format!("mutation {{ accountLinkEmail(email: \"mia@example.org\", code: \"123456\") {refused} }}"), none.clone()),
+        ];
+        for (number, (query, variables)) in harmless.iter().chain(&harmless).enumerate() {
+            let answer = post_from(&anyone, &somewhere(number), query, variables.clone()).await;
+            let executed = answer.body["data"]["authLogin"].is_object();
+            assert!(answer.status != 429 && !executed, "{}", answer.body);
+        }
+        // What is no address is nobody's, not even of who has it as a username.
+        for number in 100..104 {
+            let send = "mutation { emailCodeSend(email: \"mia\", purpose: SIGN_UP) { emailSent userErrors { code } } }";
+            let answer = post_from(&anyone, &somewhere(number), send, none.clone()).await;
+            assert_eq!(answer.status, 200);
+        }
+        let by_name =
+            "mutation { authLogin(login: \"mia\", password: \"a guess\") { userErrors { code } } }";
+        assert_eq!(
+            post_from(&anyone, &somewhere(105), by_name, none.clone())
+                .await
+                .status,
+            200
+        );
+        assert_eq!(
+            app.count("audit_events WHERE action = 'auth.login'").await,
+            1
+        );
+
+        // All of the tries of a document, or none; skipped ones aside, but for the address.
+        let three = format!("mutation {{ a: {log_in} b: {log_in} c: {log_in} }}");
+        let three = post_from(&anyone, &somewhere(50), &three, none.clone()).await;
+        assert_eq!(three.extensions()["code"], "QUERY_TOO_COMPLEX");
+        let skips = format!(
+            "mutation {{ a: {log_in} b: {log_in} c: authLogin({named}, password: \"x\") @skip(if: true) {refused} }}"
+        );
+        let done = post_from(&anyone, &somewhere(51), &skips, none.clone()).await;
+        assert_eq!(
+            done.body["data"]["b"]["userErrors"][0]["code"], "INVALID_CREDENTIALS",
+            "{}",
+            done.body
+        );
+        assert_eq!(done.limits, "\"sign-in\";r=0;t=60");
+        assert_eq!(
+            app.count("audit_events WHERE action = 'auth.login'").await,
+            3
+        );
+        let one = format!("mutation {{ {log_in} }}");
+        let limited = post_from(&anyone, &somewhere(52), &one, none.clone()).await;
+        assert_eq!(limited.limits, "\"account\";r=0;t=30");
+        // An address pays for what it skips.
+        let (skipped, variables) = &harmless[0];
+        for status in [200, 200, 200, 429] {
+            let answer = post_from(&anyone, &somewhere(53), skipped, variables.clone()).await;
+            assert_eq!(answer.status, status);
+        }
+    }
+}
+
 /// Two servers of one database, by one clock.
 async fn pair(change: impl Fn(&mut Config)) -> (TestApp, TestApp) {
     let change = |config: &mut Config| {

@@ -224,10 +224,93 @@ async fn a_code_that_is_sent_is_told_and_its_address_is_not() {
             (&row["actor"]["id"], &row["targetId"], &row["after"])
         })
         .collect();
+    // For an address that has an account, the account is found by it.
+    let zoe = app.user("Zoe").await;
+    app.verified_email(&zoe, "c@example.org").await;
+    let known = anyone.query(&send("c@example.org", "PASSWORD_RESET")).await;
+    let unknown = anyone.query(&send("d@example.org", "PASSWORD_RESET")).await;
+    assert_eq!(known.body, unknown.body);
+    assert_eq!(known.statements, unknown.statements);
+    let sent = events(
+        &auditor,
+        &format!("targetId: \"{}\", action: \"auth.codeSend\"", zoe.user_id),
+    )
+    .await;
+    assert_eq!((sent.len(), &sent[0]["actor"]), (1, &Value::Null));
     let (own, none) = (json!(mia.user_id), Value::Null);
     let (reset, link) = (
         json!({ "purpose": "PASSWORD_RESET" }),
         json!({ "purpose": "LINK" }),
     );
     assert_eq!(told, [(&none, &none, &reset), (&own, &own, &link)]);
+}
+
+/// By who they are when it went well, by whose account it was when it did not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_own_sign_ins_are_found_by_them() {
+    let app = TestApp::start().await;
+    let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
+    let anyone = app.anonymous();
+    let (email, password) = ("zoe@example.org", "a good password");
+    let call = |mutation: &str, arguments: &str| {
+        format!("mutation {{ {mutation}({arguments}) {{ userErrors {{ code }} }} }}")
+    };
+    let register =
+        format!("input: {{ email: \"{email}\", password: \"{password}\", displayName: \"Zoe\" }}");
+    let register = call("authRegister", &register);
+    anyone.query(&register).await.payload("authRegister");
+    app.run_jobs().await;
+    let verify = format!(
+        "mutation {{ emailVerify(email: \"{email}\", code: \"{}\", password: \"{password}\") {{ user {{ id }} userErrors {{ code }} }} }}",
+        app.mailed_code()
+    );
+    let verified = anyone.query(&verify).await;
+    let zoe = verified.payload("emailVerify")["user"]["id"].clone();
+    let login = |password: &str| {
+        call(
+            "authLogin",
+            &format!("login: \"{email}\", password: \"{password}\""),
+        )
+    };
+    anyone.query(&login(password)).await.payload("authLogin");
+    anyone.query(&login("a guess")).await.data();
+    app.advance(jiff::SignedDuration::from_mins(2)).await;
+    let send = format!("email: \"{email}\", purpose: PASSWORD_RESET");
+    let send = call("emailCodeSend", &send);
+    anyone.query(&send).await.payload("emailCodeSend");
+    app.run_jobs().await;
+    let code = app.mailed_code();
+    let reset = |email: &str, code: &str| {
+        let arguments =
+            format!("email: \"{email}\", code: \"{code}\", newPassword: \"another password\"");
+        call("passwordReset", &arguments)
+    };
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    let known = anyone.query(&reset(email, wrong)).await;
+    let unknown = anyone.query(&reset("nobody@example.org", wrong)).await;
+    assert_eq!(known.body, unknown.body);
+    assert_eq!(known.statements, unknown.statements);
+    anyone
+        .query(&reset(email, &code))
+        .await
+        .payload("passwordReset");
+
+    let own = events(&auditor, &format!("actorId: {zoe}")).await;
+    let own: Vec<_> = own.iter().rev().map(|row| &row["action"]).collect();
+    let actions = [
+        "user.create",
+        "auth.emailVerify",
+        "auth.login",
+        "auth.passwordReset",
+        "auth.passwordReset",
+    ];
+    assert_eq!(own, actions);
+    let failed = events(&auditor, &format!("targetId: {zoe}, outcome: REFUSED")).await;
+    let failed: Vec<_> = failed
+        .iter()
+        .rev()
+        .map(|row| (&row["action"], &row["actor"]))
+        .collect();
+    let (login, reset) = (json!("auth.login"), json!("auth.passwordReset"));
+    assert_eq!(failed, [(&login, &Value::Null), (&reset, &Value::Null)]);
 }

@@ -170,7 +170,7 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let (email, password) = ("zoe@example.org", "a good password");
     let register = "authRegister(input: { email: $, password: $, displayName: $ }) { emailSent }";
     let values = [email, password, "Zoe"];
-    ledger.mutation(6, &anyone, register, &values).await;
+    ledger.mutation(7, &anyone, register, &values).await;
     app.run_jobs().await;
     let code = app.mailed_code();
     let verify = "emailVerify(email: $, code: $, password: $) { accessToken }";
@@ -189,14 +189,14 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let bob = app.user("Bob").await;
     app.settle(&[&bob]).await;
     let send = "emailCodeSend(email: $, purpose: LINK) { emailSent }";
-    ledger.mutation(8, &bob, send, &["bob@example.org"]).await;
+    ledger.mutation(9, &bob, send, &["bob@example.org"]).await;
     app.run_jobs().await;
     let link = "accountLinkEmail(email: $, code: $) { user { id } }";
     let values = ["bob@example.org", &app.mailed_code()];
     ledger.mutation(9, &bob, link, &values).await;
     app.app.clock.advance(SignedDuration::from_mins(2));
     let send = "emailCodeSend(email: $, purpose: PASSWORD_RESET) { emailSent }";
-    ledger.mutation(6, &anyone, send, &[email]).await;
+    ledger.mutation(7, &anyone, send, &[email]).await;
     app.run_jobs().await;
     let code = app.mailed_code();
     let reset = "passwordReset(email: $, code: $, newPassword: $) { accessToken }";

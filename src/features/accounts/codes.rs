@@ -99,10 +99,12 @@ pub async fn send(
         expires_at: Instant(now + LIFE),
     };
     model::replace(tx, &code).await?;
-    // Not to whom: an address is personal, and nobody's until it is proved.
+    // Looked for whether there is one or not, and told to the trail alone: not the address, which is personal.
+    let owner = model::owner_of_address(tx, &code.email).await?;
+    let account = user_id.or(owner.map(|owner| owner.id));
     let entry = Entry {
         action: "auth.codeSend",
-        target: user_id.map(|id| ("usr", id.0)),
+        target: account.map(|id| ("usr", id.0)),
         after: Some(json!({ "purpose": purpose })),
         ..Entry::default()
     };

@@ -150,7 +150,25 @@ fn wrong_password(path: &str) -> Error {
         .into()
 }
 
-/// Makes the account of a registration whose address the code proves, and signs in.
+/// Writes a refused code or password down, with the account that has the address, if one has; looked for either way.
+async fn refused<T>(
+    app: &App,
+    viewer: &Viewer,
+    action: &'static str,
+    typed: &str,
+    outcome: Result<T>,
+) -> Result<T> {
+    if !audit::service::is_refusal(&outcome) {
+        return outcome;
+    }
+    let email = text::email(typed).unwrap_or_default();
+    let owner = owner_of_address(&mut *app.db.conn().await?, &email).await?;
+    let target = owner.map(|owner| ("usr", owner.id.0));
+    audit::service::refusal(app, viewer, action, target, outcome).await
+}
+
+/// Makes the account of a registration whose address the code proves, and signs in. A failure that tells of a guess
+/// leaves a row in the audit trail.
 ///
 /// The password is asked for again: whoever registered the same address last chose the one that waits, and need not be
 /// who reads its mail.
@@ -158,6 +176,17 @@ fn wrong_password(path: &str) -> Error {
 /// Errors: `INVALID_INPUT`, `INVALID_CODE`, `INVALID_CREDENTIALS`, `ALREADY_EXISTS` for a username that was taken
 /// meanwhile.
 pub async fn verify(
+    app: &App,
+    viewer: &Viewer,
+    typed: &str,
+    code: &str,
+    password: &Password,
+) -> Result<SignedIn> {
+    let verified = try_verify(app, viewer, typed, code, password).await;
+    refused(app, viewer, "auth.emailVerify", typed, verified).await
+}
+
+async fn try_verify(
     app: &App,
     viewer: &Viewer,
     typed: &str,
@@ -203,7 +232,7 @@ pub async fn verify(
         after: Some(json!({ "by": "email" })),
         ..Entry::default()
     };
-    audit::record(&mut tx, app, viewer, now, entry).await?;
+    audit::record_by(&mut tx, app, viewer, user.id, now, entry).await?;
     let signed_in = open_session(&mut tx, app, viewer, user, "auth.emailVerify", now).await?;
     tx.commit().await?;
     Ok(signed_in)
@@ -300,7 +329,7 @@ async fn replace(
         after: Some(json!({ "changed": ["password"], "sessions": ended })),
         ..Entry::default()
     };
-    audit::record(tx, app, viewer, now, entry).await?;
+    audit::record_by(tx, app, viewer, user.id, now, entry).await?;
     if user.email_verified_at.is_some() && app.mail.is_configured() {
         let notice = mail::Order::Notice {
             user: user.id,
@@ -360,10 +389,22 @@ pub async fn change_password(
     Ok(user)
 }
 
-/// Sets a new password by a code that was mailed to the person's address, and signs in; every other session ends.
+/// Sets a new password by a code that was mailed to the person's address, and signs in; every other session ends. A
+/// failure that tells of a guess leaves a row in the audit trail.
 ///
 /// Errors: `INVALID_INPUT`, `INVALID_CODE`, `NOT_ALLOWED` for a suspended person.
 pub async fn reset_password(
+    app: &App,
+    viewer: &Viewer,
+    typed: &str,
+    code: &str,
+    new: &Password,
+) -> Result<SignedIn> {
+    let reset = try_reset(app, viewer, typed, code, new).await;
+    refused(app, viewer, "auth.passwordReset", typed, reset).await
+}
+
+async fn try_reset(
     app: &App,
     viewer: &Viewer,
     typed: &str,

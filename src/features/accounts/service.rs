@@ -64,7 +64,7 @@ pub async fn sign_in_telegram(app: &App, viewer: &Viewer, init_data: &str) -> Re
             return Err(refused_init_data(error));
         }
     };
-    let user = find_or_make(&mut tx, app, viewer, &sign_in.user, now).await?;
+    let user = find_or_make(&mut tx, app, viewer, &sign_in.user, Maker::Person, now).await?;
     if user.status != UserStatus::Active {
         let entry = Entry {
             action: "auth.telegram",
@@ -97,6 +97,13 @@ pub(super) fn refused_init_data(error: InitDataError) -> Error {
     .into()
 }
 
+/// Who makes an account.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    Person,
+    Operator,
+}
+
 /// The person of a Telegram account, made when new; two first sign-ins at once make one. The row is locked, so that a
 /// suspension at the same time ends the session that is about to begin, or is seen.
 async fn find_or_make(
@@ -104,6 +111,7 @@ async fn find_or_make(
     app: &App,
     viewer: &Viewer,
     telegram: &TelegramUser,
+    maker: Maker,
     now: Timestamp,
 ) -> Result<User> {
     if let Some(user) = users::lock_by_telegram_id(conn, telegram.id).await? {
@@ -124,7 +132,11 @@ async fn find_or_make(
             after: Some(json!({ "by": "telegram" })),
             ..Entry::default()
         };
-        audit::record(conn, app, viewer, now, entry).await?;
+        if maker == Maker::Person {
+            audit::record_by(conn, app, viewer, user.id, now, entry).await?;
+        } else {
+            audit::record(conn, app, viewer, now, entry).await?;
+        }
         return Ok(user);
     }
     let other = users::lock_by_telegram_id(conn, telegram.id).await?;
@@ -157,6 +169,9 @@ fn language(code: Option<&str>) -> Language {
         _ => Language::En,
     }
 }
+
+/// The action of a session that the operator begins, in somebody's name and not by them.
+const BY_OPERATOR: &str = "auth.operator";
 
 /// Begins a session for a person whose identity is proven.
 pub async fn open_session(
@@ -192,7 +207,11 @@ pub async fn open_session(
         after: Some(json!({ "session": session.id })),
         ..Entry::default()
     };
-    audit::record(conn, app, viewer, now, entry).await?;
+    if action == BY_OPERATOR {
+        audit::record(conn, app, viewer, now, entry).await?;
+    } else {
+        audit::record_by(conn, app, viewer, user.id, now, entry).await?;
+    }
     answer(app, user, session.id, &refresh_token, now)
 }
 
@@ -368,7 +387,7 @@ pub async fn log_out(app: &App, viewer: &Viewer, presented: &str, everywhere: bo
         after: Some(json!({ "sessions": ended })),
         ..Entry::default()
     };
-    audit::record(&mut tx, app, viewer, now, entry).await?;
+    audit::record_by(&mut tx, app, viewer, session.user_id, now, entry).await?;
     tx.commit().await?;
     for session in ended {
         app.access.forget_session(session);
@@ -441,7 +460,7 @@ pub async fn issue_for_operator(app: &App, user: UserId) -> Result<SignedIn> {
         ..Entry::default()
     };
     audit::record_ours(&mut tx, app, ActorKind::System, now, entry).await?;
-    let signed_in = open_session(&mut tx, app, &viewer, user, "auth.operator", now).await?;
+    let signed_in = open_session(&mut tx, app, &viewer, user, BY_OPERATOR, now).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -484,7 +503,7 @@ pub async fn create_admin(app: &App, sign_in: AdminSignIn, name: &str) -> Result
                 is_premium: false,
                 photo_url: None,
             };
-            find_or_make(&mut tx, app, &viewer, &telegram, now).await?
+            find_or_make(&mut tx, app, &viewer, &telegram, Maker::Operator, now).await?
         }
         AdminSignIn::Email(email) => match owner_of_address(&mut tx, &email).await? {
             Some(owner) => users::lock(&mut tx, owner.id)

@@ -67,6 +67,20 @@ pub async fn record(
     model::insert(conn, &event).await
 }
 
+/// Records what `person` did, who proved in this request who they are: `viewer` is still anonymous.
+pub async fn record_by(
+    conn: &mut AsyncPgConnection,
+    app: &App,
+    viewer: &Viewer,
+    person: UserId,
+    now: Timestamp,
+    entry: Entry,
+) -> QueryResult<()> {
+    let person = Some(person);
+    let event = Outcome::Done.of(app, Some(viewer), ActorKind::User, person, now, entry);
+    model::insert(conn, &event).await
+}
+
 /// Records that `viewer` was refused.
 pub async fn record_refused(
     conn: &mut AsyncPgConnection,

@@ -155,8 +155,7 @@ impl EmailMutations {
     ) -> Result<AuthPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let password = Password::new(password);
-        let done = email::verify(app, viewer, &email.0, &code, &password).await;
-        AuthPayload::of(refusal(app, viewer, "auth.emailVerify", None, done).await)
+        AuthPayload::of(email::verify(app, viewer, &email.0, &code, &password).await)
     }
 
     /// Signs in by password. Codes: `INVALID_CREDENTIALS`, whatever of the two is wrong; `NOT_ALLOWED` (suspended).
@@ -187,8 +186,7 @@ impl EmailMutations {
     ) -> Result<AuthPayload> {
         let (app, viewer) = (ctx.app(), ctx.viewer());
         let new = Password::new(new_password);
-        let done = email::reset_password(app, viewer, &email.0, &code, &new).await;
-        AuthPayload::of(refusal(app, viewer, "auth.passwordReset", None, done).await)
+        AuthPayload::of(email::reset_password(app, viewer, &email.0, &code, &new).await)
     }
 
     /// Changes your password; your other sessions end, and a mail tells you. Codes: `INVALID_INPUT` (also a new one that

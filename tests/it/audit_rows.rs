@@ -314,3 +314,41 @@ async fn a_persons_own_sign_ins_are_found_by_them() {
     let (login, reset) = (json!("auth.login"), json!("auth.passwordReset"));
     assert_eq!(failed, [(&login, &Value::Null), (&reset, &Value::Null)]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_staff_close_while_its_account_is_suspended_stays_closed() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let mia = app.user("Mia").await;
+    let profile = app.make_provider(&mia).await;
+    let status = |decision: &str| {
+        format!(
+            "mutation {{ userStatusSet(id: \"{}\", input: {{ decision: {decision}, reason: \"x\" }}) {{ userErrors {{ code }} }} }}",
+            mia.user_id
+        )
+    };
+    let suspend = format!(
+        "mutation {{ providerSuspend(id: \"{profile}\", input: {{ reason: \"Complaints\" }}) {{ provider {{ status }} userErrors {{ code }} }} }}"
+    );
+    let set = admin.query(&status("SUSPEND")).await;
+    set.payload("userStatusSet");
+    let closed = admin.query(&suspend).await;
+    let closed = &closed.payload("providerSuspend")["provider"];
+    assert_eq!(closed["status"], "SUSPENDED");
+    // It is so already.
+    let again = admin.query(&suspend).await;
+    assert_eq!(again.user_error_codes("providerSuspend"), ["INVALID_STATE"]);
+    let set = admin.query(&status("REINSTATE")).await;
+    set.payload("userStatusSet");
+    let seen = format!("{{ provider(id: \"{profile}\") {{ status }} }}");
+    let seen = admin.query(&seen).await;
+    assert_eq!(seen.data()["provider"]["status"], "SUSPENDED");
+    let role = "user_roles JOIN roles ON roles.id = role_id WHERE name = 'PROVIDER'";
+    assert_eq!(app.count(role).await, 0);
+    let reinstate = format!(
+        "mutation {{ providerReinstate(id: \"{profile}\") {{ provider {{ status }} userErrors {{ code }} }} }}"
+    );
+    let reinstated = admin.query(&reinstate).await;
+    let reinstated = &reinstated.payload("providerReinstate")["provider"];
+    assert_eq!(reinstated["status"], "APPROVED");
+}

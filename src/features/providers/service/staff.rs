@@ -149,7 +149,8 @@ pub async fn review(
 }
 
 /// Suspends an approved provider: the profile leaves every list, the role PROVIDER is taken, and a job cancels the
-/// open bookings (rules.md, Bookings, "a party is suspended").
+/// open bookings (rules.md, Bookings, "a party is suspended"). One that is closed with its person's account stays closed
+/// from now on when the account is reinstated.
 ///
 /// Errors: `INVALID_INPUT`, `NOT_FOUND`, `SELF_ACTION` for one's own, `INVALID_STATE` unless approved, `CONFLICT`.
 pub async fn suspend(
@@ -168,7 +169,7 @@ pub async fn suspend(
     let mut tx = app.db.begin().await?;
     let before = lock(&mut tx, viewer, id).await?;
     refuse_self(viewer, &before)?;
-    if before.status != ProviderStatus::Approved {
+    if before.status != ProviderStatus::Approved && !before.suspended_with_account {
         let message = "Only an approved provider can be suspended.";
         return Err(invalid_state(&before, message));
     }
@@ -185,6 +186,7 @@ pub async fn suspend(
     .await?;
     let after = Provider {
         status: ProviderStatus::Suspended,
+        suspended_with_account: false,
         decision_reason: reason.clone(),
         reviewed_at: Some(Instant(now)),
         reviewed_by: viewer.user_id(),

@@ -245,6 +245,41 @@ async fn a_code_that_is_sent_is_told_and_its_address_is_not() {
     assert_eq!(told, [(&none, &none, &reset), (&own, &own, &link)]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_goes_is_told_of_each_role_that_granted_it() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    app.user_with_permissions("Kim", &["pets:read", "pets:write"])
+        .await;
+    app.user_with_permissions("Lea", &["pets:write"]).await;
+    let all = "{ permissions(first: 100) { nodes { id name } } }";
+    let all = admin.query(all).await;
+    let all = all.data()["permissions"]["nodes"].as_array().unwrap();
+    let pets = all.iter().find(|it| it["name"] == "pets:write").unwrap();
+    let delete = format!(
+        "mutation {{ permissionDelete(id: {}) {{ userErrors {{ code }} }} }}",
+        pets["id"]
+    );
+    admin.query(&delete).await.payload("permissionDelete");
+    let rows = events(&admin, "action: \"role.permissionsSet\"").await;
+    let mut told: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            assert!(row["targetId"].as_str().unwrap().starts_with("rol_"));
+            json!([row["before"]["permissions"], row["after"]])
+        })
+        .collect();
+    told.sort_by_key(ToString::to_string);
+    let after = |left: &[&str]| json!({ "permissions": left, "by": "permission" });
+    assert_eq!(
+        told,
+        [
+            json!([["pets:read", "pets:write"], after(&["pets:read"])]),
+            json!([["pets:write"], after(&[])]),
+        ]
+    );
+}
+
 /// By who they are when it went well, by whose account it was when it did not.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_persons_own_sign_ins_are_found_by_them() {

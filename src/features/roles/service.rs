@@ -124,11 +124,28 @@ pub async fn delete_permission(app: &App, viewer: &Viewer, id: PermissionId) -> 
     {
         return Err(not_held("id", &permission.name).into());
     }
+    let mut granted = Vec::new();
     if !granting.is_empty() {
+        granted = model::granted_by(&tx, &granting).await?;
         // Whoever has looked at one of these roles has to look again.
         model::count_up(&mut tx, &granting).await?;
     }
     model::delete_permission(&mut tx, id).await?;
+    for role in &granting {
+        let of_role = granted.iter().filter(|of| of.role_id == *role);
+        let before: Vec<_> = of_role.map(|of| of.permission.name.clone()).collect();
+        let after: Vec<_> = before
+            .iter()
+            .filter(|name| **name != permission.name)
+            .collect();
+        let entry = Entry {
+            action: "role.permissionsSet",
+            target: Some(("rol", role.0)),
+            before: Some(json!({ "permissions": before })),
+            after: Some(json!({ "permissions": after, "by": "permission" })),
+        };
+        audit::record(&mut tx, app, viewer, now, entry).await?;
+    }
     let entry = Entry {
         action: "permission.delete",
         target: Some(("prm", id.0)),

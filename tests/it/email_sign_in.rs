@@ -287,6 +287,12 @@ async fn a_new_password_ends_the_other_sessions() {
         code(&weak, "passwordReset"),
         ("INVALID_INPUT".into(), json!(["newPassword"]))
     );
+    // The one of now is no new one; the code still works.
+    let same = reset(&app, &mailed, "a new password").await;
+    assert_eq!(
+        code(&same, "passwordReset"),
+        ("INVALID_INPUT".into(), json!(["newPassword"]))
+    );
     let done = reset(&app, &mailed, "a third password").await;
     let third = signed_in(&app, done.payload("passwordReset"));
     app.settle(&[&third]).await;
@@ -355,5 +361,25 @@ async fn a_hash_of_older_parameters_is_renewed_at_sign_in() {
     for _ in 0..2 {
         log_in(&app, EMAIL, PASSWORD).await.payload("authLogin");
         assert_eq!(app.count(current).await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_of_an_address_that_staff_replaced() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let mia = app.user("Mia").await;
+    app.verified_email(&mia, EMAIL).await;
+    for address in [EMAIL, "eve@example.org"] {
+        let sent = send_code(&app, address, "PASSWORD_RESET").await;
+        sent.payload("emailCodeSend");
+    }
+    let update = format!(
+        "mutation {{ userUpdate(id: \"{}\", input: {{ email: \"new@example.org\" }}) {{ userErrors {{ code }} }} }}",
+        mia.user_id
+    );
+    admin.query(&update).await.payload("userUpdate");
+    for table in ["email_sends", "email_codes"] {
+        assert_eq!(app.count(table).await, 1, "{table}");
     }
 }

@@ -201,7 +201,7 @@ async fn by_email(ledger: &mut Ledger, app: &TestApp) {
     let code = app.mailed_code();
     let reset = "passwordReset(email: $, code: $, newPassword: $) { accessToken }";
     let values = [email, &code, "a third password"];
-    ledger.mutation(11, &anyone, reset, &values).await;
+    ledger.mutation(12, &anyone, reset, &values).await;
 }
 
 async fn catalog_and_providers(ledger: &mut Ledger) {

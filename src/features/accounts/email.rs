@@ -137,6 +137,8 @@ pub async fn send_code(
     tx.commit().await
 }
 
+const SAME_PASSWORD: &str = "This must differ from the password of now.";
+
 fn wrong_code() -> Error {
     let message = "The code is wrong or works no longer.";
     Problem::new(ErrorCode::InvalidCode, message)
@@ -362,8 +364,7 @@ pub async fn change_password(
     let good = problems.take("input.newPassword", good);
     // Before the old one is tried: whether it is right shows in nothing that is said here.
     if good.is_some() && new.is(current) {
-        let message = "This must differ from the password of now.";
-        problems.invalid("input.newPassword", message);
+        problems.invalid("input.newPassword", SAME_PASSWORD);
     }
     problems.check()?;
     let Some(stored) = kept.clone().map(PasswordHash::from_stored) else {
@@ -392,7 +393,7 @@ pub async fn change_password(
 /// Sets a new password by a code that was mailed to the person's address, and signs in; every other session ends. A
 /// failure that tells of a guess leaves a row in the audit trail.
 ///
-/// Errors: `INVALID_INPUT`, `INVALID_CODE`, `NOT_ALLOWED` for a suspended person.
+/// Errors: `INVALID_INPUT`, also for the password of now, `INVALID_CODE`, `NOT_ALLOWED` for a suspended person.
 pub async fn reset_password(
     app: &App,
     viewer: &Viewer,
@@ -420,8 +421,20 @@ async fn try_reset(
     let code = codes::attempt(app, &email, CodePurpose::PasswordReset, None, code, "code").await?;
     let mut conn = app.db.conn().await?;
     let owner = owner_of_address(&mut conn, &email).await?;
-    drop(conn);
     let owner = owner.ok_or_else(wrong_code)?;
+    let kept = users::with_password(&mut conn, owner.id).await?;
+    drop(conn);
+    let kept = kept
+        .and_then(|(_, hash)| hash)
+        .map(PasswordHash::from_stored);
+    // Only who reads the mail of the address comes here.
+    if let Some(kept) = kept
+        && app.passwords.verify(new, Some(&kept)).await? != Verdict::Wrong
+    {
+        let mut problems = Problems::new();
+        problems.invalid("newPassword", SAME_PASSWORD);
+        problems.check()?;
+    }
     let hash = app.passwords.hash(new).await?;
     let mut tx = app.db.begin().await?;
     let user = users::lock(&mut tx, owner.id)

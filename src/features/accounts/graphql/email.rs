@@ -171,8 +171,8 @@ impl EmailMutations {
         AuthPayload::of(retry_conflict(|| email::sign_in(app, viewer, &login, &password)).await)
     }
 
-    /// Sets a new password by a code of `emailCodeSend`, and signs in; every other session ends. Codes: `INVALID_INPUT`,
-    /// `INVALID_CODE`, `NOT_ALLOWED` (suspended).
+    /// Sets a new password by a code of `emailCodeSend`, and signs in; every other session ends. Codes: `INVALID_INPUT`
+    /// (also a new one that is the old one), `INVALID_CODE`, `NOT_ALLOWED` (suspended).
     async fn password_reset(
         &self,
         ctx: &Context<'_>,

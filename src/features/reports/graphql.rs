@@ -242,7 +242,8 @@ pub enum ReportDecision {
 pub struct ReportResolveInput {
     /// What came out.
     pub decision: ReportDecision,
-    /// What was done and why, 1 to 4 000 characters; may have several lines. For staff.
+    /// What was done and why, 1 to 4 000 characters; may have several lines. For staff, and kept in the audit trail for
+    /// good: write no personal data into it.
     pub resolution: String,
 }
 

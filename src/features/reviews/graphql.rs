@@ -249,7 +249,8 @@ pub struct ReviewReplyInput {
 pub struct ReviewModerateInput {
     /// False hides it from everyone but its author and staff, and from the provider's rating; true restores it.
     pub visible: bool,
-    /// Why, 1 to 2 000 characters; needed to hide, and shown to the author.
+    /// Why, 1 to 2 000 characters; needed to hide, and shown to the author. It is kept in the audit trail for good:
+    /// write no personal data into it.
     pub reason: Option<String>,
 }
 

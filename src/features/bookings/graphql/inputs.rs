@@ -33,7 +33,8 @@ pub struct BookingRejectInput {
 /// Why it is called off.
 #[derive(Clone, Debug, InputObject)]
 pub struct BookingCancelInput {
-    /// For the other side to read, at most 2 000 characters.
+    /// For the other side to read, at most 2 000 characters. What staff write is kept for good: write no personal data
+    /// into it.
     pub reason: Option<String>,
 }
 
@@ -47,7 +48,7 @@ pub struct BookingNoShowInput {
 /// How what needed a person was settled.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct BookingAttentionClearInput {
-    /// For staff alone, in the audit trail; at most 2 000 characters.
+    /// For staff alone, at most 2 000 characters. It is kept in the audit trail for good: write no personal data into it.
     pub note: Option<String>,
 }
 

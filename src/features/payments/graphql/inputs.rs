@@ -19,14 +19,15 @@ pub struct CheckoutCreateInput {
 pub struct RefundCreateInput {
     /// How much, in the minor unit of the order's currency, at least 1; all that is left without it.
     pub amount_minor: Option<Int64>,
-    /// Why, 1 to 2 000 characters; the client reads it.
+    /// Why, 1 to 2 000 characters; the client reads it. It is kept for good, in the audit trail, too: write no personal
+    /// data into it.
     pub reason: String,
 }
 
 /// How what needed a person was settled.
 #[derive(InputObject, Default)]
 pub struct OrderAttentionClearInput {
-    /// For staff alone, in the audit trail; at most 2 000 characters.
+    /// For staff alone, at most 2 000 characters. It is kept in the audit trail for good: write no personal data into it.
     pub note: Option<String>,
 }
 

@@ -197,14 +197,16 @@ pub enum ApplicationDecision {
 pub struct ProviderApplicationReviewInput {
     /// Yes or no.
     pub decision: ApplicationDecision,
-    /// Why, 1 to 2 000 characters; needed for REJECT, which shows it to the person.
+    /// Why, 1 to 2 000 characters; needed for REJECT, which shows it to the person. It is kept in the audit trail for
+    /// good: write no personal data into it.
     pub reason: Option<String>,
 }
 
 /// A suspension.
 #[derive(InputObject)]
 pub struct ProviderSuspendInput {
-    /// Why, 1 to 2 000 characters; the person sees it.
+    /// Why, 1 to 2 000 characters; the person sees it. It is kept in the audit trail for good: write no personal data
+    /// into it.
     pub reason: String,
 }
 

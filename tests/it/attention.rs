@@ -125,7 +125,7 @@ async fn an_order_is_settled_by_staff_who_may_refund_and_refusals_write_nothing(
         .await;
     let support = shop.app.user_with_roles("Sue", &["USER", "SUPPORT"]).await;
     let sees = shop.seen(&order).await;
-    let rows = "SELECT (SELECT version FROM orders) * 1000 + (SELECT count(*) FROM audit_events)";
+    let rows = "SELECT (SELECT version FROM orders) * 1000 + (SELECT count(*) FROM audit_events WHERE outcome = 'DONE')";
     let anonymous = shop.app.anonymous();
     for who in [&anonymous, &shop.client, &shop.provider, &reader] {
         let answer = clear_order(who, &order, json!({})).await;
@@ -150,6 +150,8 @@ async fn an_order_is_settled_by_staff_who_may_refund_and_refusals_write_nothing(
     let error = &stale.data()["orderAttentionClear"]["userErrors"][0];
     assert_eq!(error["field"], json!(["expectedVersion"]));
     assert_eq!(shop.app.number(rows).await, before);
+    let refused = "audit_events WHERE outcome = 'REFUSED' AND action = 'order.attention_clear'";
+    assert_eq!(shop.app.count(refused).await, 7);
     assert_eq!(shop.seen(&order).await, sees);
     clear_order(&support, &order, json!(null))
         .await
@@ -190,8 +192,7 @@ async fn contrary_claims_are_settled_with_a_refund_and_stay_contested() {
         let answer = clear_booking(who, &id, json!({})).await;
         assert_eq!(answer.error_code(), "FORBIDDEN");
     }
-    let rows =
-        "SELECT (SELECT sum(version) FROM bookings) * 1000 + (SELECT count(*) FROM audit_events)";
+    let rows = "SELECT (SELECT sum(version) FROM bookings) * 1000 + (SELECT count(*) FROM audit_events WHERE outcome = 'DONE')";
     let before = market.app.number(rows).await;
     let unknown = "bkg_01jd6xk5wvfz6bqkdzn6g5r3a1";
     for (id, input, code) in [
@@ -205,6 +206,8 @@ async fn contrary_claims_are_settled_with_a_refund_and_stay_contested() {
         assert_eq!(answer.user_error_codes("bookingAttentionClear"), [code]);
     }
     assert_eq!(market.app.number(rows).await, before);
+    let refused = "audit_events WHERE outcome = 'REFUSED' AND action = 'booking.attention_clear'";
+    assert_eq!(market.app.count(refused).await, 5);
     assert_eq!(bookings_list(&market).await, json!([{ "id": id }]));
 
     // Staff give a half back and settle it.

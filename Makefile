@@ -35,7 +35,7 @@ release: ## Build target/release/companion, with the page inside
 
 # The page is no part of what is measured.
 bench: WEB = optional
-bench: release ## Compare with others in about 10 minutes, once everything is installed (benches/README.md)
+bench: release ## Compare with others in about 9 minutes, once everything is installed (benches/README.md)
 	BENCH_COMPANION=$(abspath $(TARGET))/release/companion benches/run.py short
 
 bench-full: WEB = optional

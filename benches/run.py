@@ -32,7 +32,7 @@ def in_venv() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Companion side by side with others.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, about in (("short", "the main operations on 10^5 rows, under 10 minutes"),
+    for name, about in (("short", "the main figure of everybody on 10^5 rows, under 10 minutes"),
                         ("full", "every operation, data set and contestant")):
         one = commands.add_parser(name, help=about)
         one.add_argument("--only", help="contestants by comma; all without")

@@ -52,7 +52,7 @@ pub(super) async fn connect(
     url: &str,
     statement_timeout: Option<Duration>,
 ) -> ConnectionResult<AsyncPgConnection> {
-    let config = config(url)?;
+    let config = config(url, "companion")?;
     let mut connection = if config.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
@@ -70,7 +70,8 @@ pub(super) async fn connect_shared(
     url: &str,
     statement_timeout: Duration,
 ) -> ConnectionResult<(AsyncPgConnection, oneshot::Receiver<String>)> {
-    let config = config(url)?;
+    // Under a name of their own, so that whoever looks at PostgreSQL can tell them from those of the pool.
+    let config = config(url, "companion reads")?;
     let (client, ended) = if config.get_ssl_mode() == SslMode::Disable {
         let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
         (client, drive(connection))
@@ -94,14 +95,14 @@ fn bad(error: impl std::fmt::Display) -> ConnectionError {
     ConnectionError::BadConnection(error.to_string())
 }
 
-fn config(url: &str) -> ConnectionResult<tokio_postgres::Config> {
+fn config(url: &str, name: &str) -> ConnectionResult<tokio_postgres::Config> {
     let mut config: tokio_postgres::Config = url.parse().map_err(bad)?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(2));
     }
     // A server that is gone without a word is noticed in seconds, not when TCP gives up after a quarter of an hour.
     config
-        .application_name("companion")
+        .application_name(name)
         .keepalives_idle(Duration::from_secs(10))
         .keepalives_interval(Duration::from_secs(5))
         .keepalives_retries(2)

@@ -62,7 +62,7 @@ impl Held {
 }
 
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-    AND application_name = 'companion' AND wait_event_type = 'Lock'";
+    AND application_name IN ('companion', 'companion reads') AND wait_event_type = 'Lock'";
 
 /// Waits until a statement of the server waits for a lock.
 async fn until_held(app: &TestApp) {

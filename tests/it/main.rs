@@ -49,6 +49,7 @@ mod private_postgres;
 mod providers;
 mod providers_search;
 mod read_plans;
+mod readers;
 mod reports;
 mod reviews;
 mod roles;

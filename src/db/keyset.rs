@@ -14,9 +14,18 @@ use crate::cursor::LARGEST_COUNT;
 /// `keyset!(query, page, descending, |(created_at, id)| (table::created_at: Timestamptz = created_at, table::id: Uuid = id))`:
 /// all columns run in one direction, the last is the id, and one row comparison goes on from the cursor's values, so
 /// that an index over the columns is entered at the cursor, however far down the list that is.
+///
+/// `, of value.is_some() => table::state` at the end, beside the condition `state = ANY(ARRAY[value])`, puts a column first in
+/// the order of which all rows have the one value. That changes nothing of the list, but only the index that begins with
+/// this column has such an order: for a value that the statistics say is frequent, the planner would walk the index of
+/// the bare order and leave out all others.
 #[macro_export]
 macro_rules! keyset {
-    ($query:expr, $page:expr, $descending:expr, |$key:pat_param| ($($column:path: $sql_type:ty = $value:expr),+ $(,)?)) => {{
+    (
+        $query:expr, $page:expr, $descending:expr,
+        |$key:pat_param| ($($column:path: $sql_type:ty = $value:expr),+ $(,)?)
+        $(, of $one:expr => $same:path)*
+    ) => {{
         use ::diesel::{ExpressionMethods as _, IntoSql as _, QueryDsl as _};
         type Row = ::diesel::pg::sql_types::Record<($($sql_type,)+)>;
         let page = $page;
@@ -27,9 +36,51 @@ macro_rules! keyset {
             let values = ($(::diesel::expression::AsExpression::<$sql_type>::as_expression($value),)+).into_sql::<Row>();
             query = if down { query.filter(columns.lt(values)) } else { query.filter(columns.gt(values)) };
         }
-        let query = if down { query.order(($($column.desc(),)+)) } else { query.order(($($column.asc(),)+)) };
-        query.limit(page.fetch())
+        $(if $one {
+            query = if page.backwards { query.then_order_by($same.desc()) } else { query.then_order_by($same.asc()) };
+        })*
+        let query = if down {
+            query.then_order_by(($($column.desc(),)+))
+        } else {
+            query.then_order_by(($($column.asc(),)+))
+        };
+        $crate::db::keyset::Limited::new(query, page.fetch())
     }};
+}
+
+/// A query and its LIMIT as a number in the text, of which there are as many as sizes of pages.
+///
+/// For a bound one the planner guesses a tenth of all rows, which makes the plan that it could keep look so bad that it
+/// plans every execution anew: more work than reading 20 rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Limited<Q> {
+    query: Q,
+    rows: i64,
+}
+
+impl<Q> Limited<Q> {
+    /// At most so many rows.
+    pub const fn new(query: Q, rows: i64) -> Self {
+        Self { query, rows }
+    }
+}
+
+impl<Q: Query> Query for Limited<Q> {
+    type SqlType = Q::SqlType;
+}
+
+// The text differs with the number, so it is its own key in the statement cache.
+impl<Q> QueryId for Limited<Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Limited<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.query.walk_ast(out.reborrow())?;
+        out.push_sql(&format!(" LIMIT {}", self.rows));
+        Ok(())
+    }
 }
 
 /// `SELECT count(*)` of a query's rows, up to [`LARGEST_COUNT`] and one.

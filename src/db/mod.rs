@@ -11,6 +11,7 @@ mod pool;
 pub mod private;
 mod readers;
 pub mod schema;
+pub mod search;
 pub mod stats;
 
 pub use instant::Instant;

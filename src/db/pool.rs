@@ -81,12 +81,6 @@ pub(super) async fn connect_shared(
     };
     let mut connection = AsyncPgConnection::try_from(client).await?;
     set_up(&mut connection, Some(statement_timeout)).await?;
-    // What is shared is answered by one index whatever the values are, so nothing is won by planning for each anew, as
-    // PostgreSQL does where it can't know a LIMIT: a fifth of the work of a page.
-    connection
-        .batch_execute("SET plan_cache_mode = force_generic_plan")
-        .await
-        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     connection.set_instrumentation(SharedCounter);
     Ok((connection, ended))
 }
@@ -121,7 +115,9 @@ async fn set_up(
     let milliseconds = timeout.as_millis();
     connection
         .batch_execute(&format!(
-            "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = '60s'"
+            // Compiling a plan takes longer than any statement of ours may: where the planner thinks a part of one dear,
+            // that part is there for the case that others don't find enough.
+            "SET statement_timeout = {milliseconds}; SET idle_in_transaction_session_timeout = '60s'; SET jit = off"
         ))
         .await
         .map_err(ConnectionError::CouldntSetupConfiguration)

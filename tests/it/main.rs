@@ -29,6 +29,7 @@ mod error_bodies;
 mod forged_tokens;
 mod generated;
 mod graphiql;
+mod growing_lists;
 mod http_graphql;
 mod http_life;
 mod http_surroundings;

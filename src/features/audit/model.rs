@@ -3,7 +3,7 @@
 use diesel::{
     pg::Pg,
     prelude::*,
-    sql_types::{Timestamptz, Uuid as SqlUuid},
+    sql_types::{Bool, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
@@ -14,10 +14,10 @@ use crate::{
     db::{
         Instant,
         ids::{AuditEventId, UserId},
-        keyset::Counted,
+        keyset::{Counted, Limited},
         schema::audit_events,
     },
-    keyset, text_enum,
+    keyset, sql_expression, text_enum,
 };
 
 text_enum! {
@@ -114,6 +114,13 @@ pub struct Filter {
     pub without_reporters: bool,
 }
 
+sql_expression! {
+    /// What was done, in words that the planner sees.
+    Done: Bool = "audit_events.outcome = 'DONE'" on audit_events::table;
+    /// What was refused, spelled as the partial index has it.
+    Refused: Bool = "audit_events.outcome = 'REFUSED'" on audit_events::table;
+}
+
 /// The name of the order of [`page`].
 pub const NEWEST: &str = "auditEvent.newest";
 
@@ -121,10 +128,12 @@ pub const NEWEST: &str = "auditEvent.newest";
 pub type EventKey = (Instant, AuditEventId);
 
 /// A page's statement.
-pub type EventsQuery = audit_events::BoxedQuery<
-    'static,
-    Pg,
-    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<AuditEvent, Pg>>,
+pub type EventsQuery = Limited<
+    audit_events::BoxedQuery<
+        'static,
+        Pg,
+        diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<AuditEvent, Pg>>,
+    >,
 >;
 
 fn matching(filter: &Filter) -> audit_events::BoxedQuery<'static, Pg> {
@@ -150,8 +159,10 @@ fn matching(filter: &Filter) -> audit_events::BoxedQuery<'static, Pg> {
     if let Some(action) = action {
         query = query.filter(audit_events::action.eq(action));
     }
-    if let Some(outcome) = outcome {
-        query = query.filter(audit_events::outcome.eq(outcome));
+    match outcome {
+        Some(Outcome::Done) => query = query.filter(Done),
+        Some(Outcome::Refused) => query = query.filter(Refused),
+        None => {}
     }
     if let Some(ip_address) = ip_address {
         query = query.filter(audit_events::ip_address.eq(ip_address));
@@ -170,11 +181,34 @@ fn matching(filter: &Filter) -> audit_events::BoxedQuery<'static, Pg> {
 
 /// The statement of [`page`].
 pub fn page_query(filter: &Filter, page: &Page<EventKey>) -> EventsQuery {
-    let query = matching(filter).select(AuditEvent::as_select());
+    let given = [
+        filter.actor.is_some(),
+        filter.action.is_some(),
+        filter.ip_address.is_some(),
+        filter.target.is_some(),
+    ];
+    // One of these alone is what an index holds in this order.
+    let alone = given.into_iter().filter(|given| *given).count() == 1;
+    let mut others = filter.clone();
+    let actor = others.actor.take_if(|_| alone);
+    let action = others.action.take_if(|_| alone);
+    let address = others.ip_address.take_if(|_| alone);
+    let (by_actor, of_action, from_address) =
+        (actor.is_some(), action.is_some(), address.is_some());
+    let mut query = matching(&others).select(AuditEvent::as_select());
+    if let Some(actor) = actor {
+        query = query.filter(audit_events::actor_id.eq_any([actor]));
+    }
+    if let Some(action) = action {
+        query = query.filter(audit_events::action.eq_any([action]));
+    }
+    if let Some(address) = address {
+        query = query.filter(audit_events::ip_address.eq_any([address]));
+    }
     keyset!(query, page, true, |(at, id)| (
         audit_events::created_at: Timestamptz = at,
         audit_events::id: SqlUuid = id,
-    ))
+    ), of by_actor => audit_events::actor_id, of of_action => audit_events::action, of from_address => audit_events::ip_address)
 }
 
 /// A page of entries, the newest first; `count` costs a second statement.

@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
     cursor::{LARGEST_COUNT, Page},
-    db::{Instant, ids::UserId, schema::user_blocks},
+    db::{Instant, ids::UserId, keyset::Limited, schema::user_blocks},
     keyset,
 };
 
@@ -83,10 +83,12 @@ pub async fn delete(
 pub type BlockKey = (Instant, UserId);
 
 /// The statement of a list of blocks.
-pub type ListQuery = user_blocks::BoxedQuery<
-    'static,
-    Pg,
-    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<UserBlock, Pg>>,
+pub type ListQuery = Limited<
+    user_blocks::BoxedQuery<
+        'static,
+        Pg,
+        diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<UserBlock, Pg>>,
+    >,
 >;
 
 /// The statement of [`of_blocker`].

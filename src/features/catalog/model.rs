@@ -13,7 +13,7 @@ use crate::{
     db::{
         Instant,
         ids::{CategoryId, CityId, ServiceId},
-        keyset::{Counted, containing},
+        keyset::{Counted, Limited, containing},
         schema::{categories, cities, services},
     },
     keyset, sql_expression, text_enum,
@@ -230,7 +230,8 @@ pub const BY_TITLE: &str = "service.title";
 pub type TitleKey = (String, ServiceId);
 
 /// A page's statement.
-pub type ServicesQuery = IntoBoxed<'static, Select<services::table, AsSelect<Service, Pg>>, Pg>;
+pub type ServicesQuery =
+    Limited<IntoBoxed<'static, Select<services::table, AsSelect<Service, Pg>>, Pg>>;
 
 fn matching(filter: &ServiceFilter) -> services::BoxedQuery<'static, Pg> {
     let ServiceFilter {

@@ -16,6 +16,7 @@ use crate::{
     db::{
         Instant,
         ids::{BookingId, OrderId, OrderLineId, ProviderId, UserId},
+        keyset::Limited,
         schema::{bookings, order_lines, orders, providers, services},
     },
     keyset, text_enum,
@@ -333,21 +334,31 @@ impl Filter {
 pub type OrderKey = (Instant, OrderId);
 
 /// The statement of [`page`].
-pub type PageQuery = orders::BoxedQuery<
-    'static,
-    Pg,
-    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Order, Pg>>,
+pub type PageQuery = Limited<
+    orders::BoxedQuery<
+        'static,
+        Pg,
+        diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Order, Pg>>,
+    >,
 >;
 
 /// The statement of [`page`].
 pub fn page_query(filter: Filter, page: &Page<OrderKey>) -> PageQuery {
-    let query = filter
-        .apply(orders::table.into_boxed())
-        .select(Order::as_select());
+    let all = orders::table.into_boxed();
+    let (query, in_state) = match filter {
+        // The one condition, which an index holds in this order.
+        Filter {
+            client: None,
+            state: Some(state),
+            needs_attention: None,
+        } => (all.filter(orders::state.eq_any([state])), true),
+        others => (others.apply(all), false),
+    };
+    let query = query.select(Order::as_select());
     keyset!(query, page, true, |(created, id)| (
         orders::created_at: Timestamptz = created,
         orders::id: Uuid = id,
-    ))
+    ), of in_state => orders::state)
 }
 
 /// A page of orders, the newest first.

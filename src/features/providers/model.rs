@@ -1,5 +1,6 @@
 //! Rows of `providers`.
 
+mod offers;
 mod prices;
 mod search;
 mod stats;
@@ -18,13 +19,14 @@ use crate::{
     text_enum,
 };
 
+pub use offers::{FreeTime, PriceRange};
 pub use prices::{
     PricedCard, PricedService, ProviderService, find_price, price_cards_of, priced_by_ids,
     prices_of, save_price,
 };
 pub use search::{
-    APPLICATIONS, Filter, FreeTime, Order, PriceRange, ProvidersQuery, Ranked, applications_page,
-    applications_query, search_cards, search_page, search_query,
+    APPLICATIONS, Filter, Order, ProvidersQuery, Ranked, applications_page, applications_query,
+    search_cards, search_page, search_query,
 };
 pub use stats::{CompletedBookings, RatingCount, completed_bookings, rating_counts};
 

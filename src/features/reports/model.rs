@@ -13,6 +13,7 @@ use crate::{
     db::{
         Instant,
         ids::{BookingId, ReportId, ReviewId, UserId},
+        keyset::Limited,
         schema::reports,
     },
     keyset, text_enum,
@@ -193,10 +194,12 @@ pub struct Filter {
 }
 
 /// The statement of a list of reports.
-pub type ListQuery = reports::BoxedQuery<
-    'static,
-    Pg,
-    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Report, Pg>>,
+pub type ListQuery = Limited<
+    reports::BoxedQuery<
+        'static,
+        Pg,
+        diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<Report, Pg>>,
+    >,
 >;
 
 fn filtered(filter: Filter) -> reports::BoxedQuery<'static, Pg> {
@@ -220,11 +223,23 @@ fn filtered(filter: Filter) -> reports::BoxedQuery<'static, Pg> {
 
 /// The statement of [`list`].
 pub fn list_query(filter: Filter, newest_first: bool, page: &Page<ReportKey>) -> ListQuery {
-    let query = filtered(filter).select(Report::as_select());
+    // One of these alone is what an index holds in this order.
+    let mut others = filter;
+    let alone = filter.reporter.is_none() && !newest_first;
+    let state = others.state.take_if(|_| alone && filter.reason.is_none());
+    let reason = others.reason.take_if(|_| alone && filter.state.is_none());
+    let (in_state, for_reason) = (state.is_some(), reason.is_some());
+    let mut query = filtered(others).select(Report::as_select());
+    if let Some(state) = state {
+        query = query.filter(reports::state.eq_any([state]));
+    }
+    if let Some(reason) = reason {
+        query = query.filter(reports::reason.eq_any([reason]));
+    }
     keyset!(query, page, newest_first, |(at, id)| (
         reports::created_at: Timestamptz = at,
         reports::id: Uuid = id,
-    ))
+    ), of in_state => reports::state, of for_reason => reports::reason)
 }
 
 /// Reports by when they were made, the oldest first or the newest first.

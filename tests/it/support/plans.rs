@@ -25,11 +25,14 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
     }
 }
 
-/// What a plan did: rows that its nodes touched at most, and the kinds of its nodes.
+/// What a plan did: rows that its nodes touched at most, the kinds of its nodes, and of the tables it read: how many rows of
+/// each in one node, and which from end to end.
 #[derive(Debug, Default)]
 struct Work {
     rows: u64,
     nodes: Vec<String>,
+    tables: Vec<(String, u64)>,
+    scanned: Vec<String>,
 }
 
 fn work(plan: &Value) -> Work {
@@ -38,6 +41,14 @@ fn work(plan: &Value) -> Work {
         let removed = number("Rows Removed by Filter") + number("Rows Removed by Index Recheck");
         let touched = (number("Actual Rows") + removed) * number("Actual Loops").max(1.0);
         work.rows = work.rows.max(touched as u64);
+        if let Some(table) = node["Relation Name"].as_str()
+            && number("Actual Loops") > 0.0
+        {
+            work.tables.push((table.to_owned(), touched as u64));
+            if node["Node Type"] == "Seq Scan" {
+                work.scanned.push(table.to_owned());
+            }
+        }
         work.nodes
             .push(node["Node Type"].as_str().unwrap().to_owned());
         for child in node["Plans"].as_array().into_iter().flatten() {
@@ -79,6 +90,30 @@ where
         !nodes.iter().any(|node| node == "Seq Scan"),
         "{what}: {plan:#}"
     );
+}
+
+/// No node of the statement's plan touches more rows of one of these tables than this, nor reads one from end to end.
+pub async fn reads_only<'q, Q>(
+    conn: &mut AsyncPgConnection,
+    tables: &[&str],
+    most: u64,
+    what: &str,
+    query: Q,
+) where
+    Q: Query + QueryFragment<Pg> + QueryId + Send + 'q,
+{
+    let plan: Value = Explain(query).get_result(conn).await.unwrap();
+    let work = work(&plan);
+    for (table, rows) in &work.tables {
+        let grows = tables.contains(&table.as_str());
+        assert!(!grows || *rows <= most, "{what}: {table} {rows}\n{plan:#}");
+    }
+    for table in &work.scanned {
+        assert!(
+            !tables.contains(&table.as_str()),
+            "{what}: {table}\n{plan:#}"
+        );
+    }
 }
 
 /// The 20 rows after this cursor; the first ones without.

@@ -2,10 +2,10 @@
 
 use diesel::{
     expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate},
-    pg::Pg,
+    pg::{Pg, sql_types::Record},
     prelude::*,
     query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::{Array, Bool, Text, Timestamptz, Uuid},
+    sql_types::{Array, Bool, Interval, Text, Timestamptz, Uuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -15,11 +15,19 @@ use crate::{
     db::{
         Instant,
         ids::{BookingId, ProviderId, ServiceId, UserId},
-        keyset::Counted,
+        keyset::{Counted, Limited},
         schema::bookings,
     },
-    keyset,
+    keyset, sql_expression,
 };
+
+sql_expression! {
+    /// The latest first, as a distance from a time after all of them: the order in which an index over two times gives
+    /// what lies between two values of the other time.
+    FromTheEnd: Interval = "(bookings.created_at <-> '2100-01-01Z'::timestamptz)" on bookings::table;
+    /// The first first, likewise.
+    FromTheStart: Interval = "(bookings.created_at <-> '2000-01-01Z'::timestamptz)" on bookings::table;
+}
 
 /// Where a row stands in a list: its order's instant, and its id.
 pub type Place = (Instant, BookingId);
@@ -44,9 +52,12 @@ pub struct Filter {
 }
 
 /// Whether the row says this state: a word of ours in the statement's text, so that the planner knows how many rows say
-/// it and enters the index that fits.
+/// it and enters the index that fits. In a list of one where the order begins with the state (`keyset!`, `of`).
 #[derive(Clone, Copy, Debug)]
-struct Says(State);
+struct Says {
+    state: State,
+    in_order: bool,
+}
 
 impl Expression for Says {
     type SqlType = Bool;
@@ -67,14 +78,18 @@ impl QueryId for Says {
 
 impl QueryFragment<Pg> for Says {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(&format!("(bookings.state = '{}')", self.0.as_str()));
+        let word = self.state.as_str();
+        out.push_sql(&match self.in_order {
+            true => format!("(bookings.state = ANY ('{{{word}}}'))"),
+            false => format!("(bookings.state = '{word}')"),
+        });
         Ok(())
     }
 }
 
 /// The ids that a page needs of each of some stored states. An index whose columns end in (state, when, id) is read once
 /// for each state and no further than the page; one `state = ANY` over all of them would sort every row there is.
-struct InEachState<'a>(Vec<bookings::BoxedQuery<'a, Pg, Uuid>>);
+struct InEachState<'a>(Vec<Limited<bookings::BoxedQuery<'a, Pg, Uuid>>>);
 
 impl Expression for InEachState<'_> {
     type SqlType = Bool;
@@ -156,10 +171,43 @@ fn stored(shown: &[State]) -> Vec<State> {
     stored
 }
 
-/// A page of a filter's bookings by an instant and the id, the latest first.
+/// The ids of a page and of what was asked for at the same instant as its last, from the index over both times.
+struct Nearest<'a>(bookings::BoxedQuery<'a, Pg, Uuid>, i64);
+
+impl Expression for Nearest<'_> {
+    type SqlType = Bool;
+}
+
+impl AppearsOnTable<bookings::table> for Nearest<'_> {}
+
+impl SelectableExpression<bookings::table> for Nearest<'_> {}
+
+impl<G> ValidGrouping<G> for Nearest<'_> {
+    type IsAggregate = is_aggregate::Never;
+}
+
+// The text differs with the query, so it is its own key in the statement cache.
+impl QueryId for Nearest<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Pg> for Nearest<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self(query, rows) = self;
+        out.push_sql("bookings.id = ANY (ARRAY(");
+        QueryFragment::<Pg>::walk_ast(query, out.reborrow())?;
+        out.push_sql(&format!(" FETCH FIRST {rows} ROWS WITH TIES))"));
+        Ok(())
+    }
+}
+
+/// A page of a filter's bookings by an instant and the id, the latest first; `$alone`: without another condition than
+/// states, of which the order's index is then the one of a state.
 macro_rules! by_instant {
-    ($filter:expr, $now:expr, $page:expr, $instant:path) => {{
+    ($filter:expr, $now:expr, $page:expr, $instant:path, $alone:expr) => {{
         let page = $page;
+        let alone = $alone;
         match &$filter.states {
             None => keyset!($filter.query($now).select(Booking::as_select()), page, true, |(at, id)| (
                 $instant: Timestamptz = at,
@@ -169,13 +217,13 @@ macro_rules! by_instant {
                 let of_one = |state| {
                     let query = $filter
                         .in_any_state()
-                        .filter(Says(state))
+                        .filter(Says { state, in_order: alone })
                         .filter(ShowsAs(StateAt($now), states.clone()))
                         .select(bookings::id);
                     keyset!(query, page, true, |(at, id)| (
                         $instant: Timestamptz = at,
                         bookings::id: Uuid = id,
-                    ))
+                    ), of alone => bookings::state)
                 };
                 let of_each = stored(states).into_iter().map(of_one).collect();
                 let query = bookings::table
@@ -190,6 +238,9 @@ macro_rules! by_instant {
         }
     }};
 }
+
+/// A page's statement.
+pub type PageQuery<'a> = Limited<Boxed<'a>>;
 
 impl Filter {
     fn query<'a>(&self, now: Instant) -> bookings::BoxedQuery<'a, Pg> {
@@ -253,8 +304,8 @@ impl Filter {
     }
 
     /// The statement of [`Filter::by_start`].
-    pub fn by_start_query<'a>(&self, now: Instant, page: &Page<Place>) -> Boxed<'a> {
-        by_instant!(self, now, page, bookings::starts_at)
+    pub fn by_start_query<'a>(&self, now: Instant, page: &Page<Place>) -> PageQuery<'a> {
+        by_instant!(self, now, page, bookings::starts_at, false)
     }
 
     /// A page by start, the latest first.
@@ -269,9 +320,75 @@ impl Filter {
         self.counted(conn, now, slice, count).await
     }
 
-    /// The statement of [`Filter::by_creation`].
-    pub fn by_creation_query<'a>(&self, now: Instant, page: &Page<Place>) -> Boxed<'a> {
-        by_instant!(self, now, page, bookings::created_at)
+    /// The statement of [`Filter::by_creation`]. Where an index holds a single condition in this order, the statement is
+    /// written such that no other can.
+    pub fn by_creation_query<'a>(&self, now: Instant, page: &Page<Place>) -> PageQuery<'a> {
+        let Self {
+            states,
+            client_id,
+            provider_id,
+            service_id,
+            from,
+            to,
+            needs_attention,
+        } = self;
+        let (in_state, in_time) = (states.is_some(), from.is_some() || to.is_some());
+        let of_somebody = client_id.is_some() || provider_id.is_some();
+        if of_somebody || needs_attention.is_some() {
+            return by_instant!(self, now, page, bookings::created_at, false);
+        }
+        match service_id {
+            Some(service) if !in_state && !in_time => {
+                let query = bookings::table
+                    .filter(bookings::service_id.eq_any([*service]))
+                    .select(Booking::as_select())
+                    .into_boxed();
+                keyset!(query, page, true, |(at, id)| (
+                    bookings::created_at: Timestamptz = at,
+                    bookings::id: Uuid = id,
+                ), of true => bookings::service_id)
+            }
+            None if !in_state && in_time => {
+                let query = bookings::table
+                    .filter(self.nearest(page))
+                    .select(Booking::as_select())
+                    .into_boxed();
+                keyset!(query, page, true, |(at, id)| (
+                    bookings::created_at: Timestamptz = at,
+                    bookings::id: Uuid = id,
+                ))
+            }
+            service => {
+                let alone = service.is_none() && !in_time;
+                by_instant!(self, now, page, bookings::created_at, alone)
+            }
+        }
+    }
+
+    fn nearest<'a>(&self, page: &Page<Place>) -> Nearest<'a> {
+        let mut query = self.in_any_state().select(bookings::id);
+        // The index knows the instant; of the others at the cursor's own, the page's statement leaves out what was shown.
+        if let Some((at, id)) = page.from {
+            let place =
+                (bookings::created_at, bookings::id).into_sql::<Record<(Timestamptz, Uuid)>>();
+            let cursor =
+                (at.into_sql::<Timestamptz>(), id.into_sql::<Uuid>()).into_sql::<Record<_>>();
+            query = if page.backwards {
+                query
+                    .filter(bookings::created_at.ge(at))
+                    .filter(place.gt(cursor))
+            } else {
+                query
+                    .filter(bookings::created_at.le(at))
+                    .filter(place.lt(cursor))
+            };
+        }
+        let query = if page.backwards {
+            query.order(FromTheStart)
+        } else {
+            query.order(FromTheEnd)
+        };
+        Nearest(query, page.fetch())
     }
 
     /// A page by when it was asked for, the latest first.

@@ -1,4 +1,4 @@
-//! The statements that find providers: every condition in one WHERE, every order over an index.
+//! The statements that find providers: every order, alone and in a city, over an index; other conditions by `db::search`.
 
 use diesel::{
     dsl::{AsSelect, IntoBoxed, Select},
@@ -11,17 +11,21 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Value, json};
 
-use super::{Provider, ProviderCard, ProviderStatus};
+use super::{
+    Provider, ProviderCard, ProviderStatus,
+    offers::{FreeTime, Offers, PriceRange, PricesOfCategory},
+};
 use crate::{
     cursor::{Page, PageArgs, Slice},
     db::{
         Instant,
         ids::{CategoryId, CityId, ProviderId, ServiceId},
-        keyset::{Counted, containing},
-        schema::providers,
+        keyset::{Counted, Limited, containing},
+        schema::{provider_services, providers},
+        search::{FEW, Piece, Search, Unseen},
     },
     error::Result,
-    keyset, sql_expression,
+    keyset, searched, sql_expression,
 };
 
 sql_expression! {
@@ -34,6 +38,9 @@ sql_expression! {
     /// The cheapest price; what has none comes last.
     PriceMinor: BigInt = "COALESCE(providers.lowest_price_minor, 9223372036854775807)" on providers::table;
 }
+
+/// The fewest characters of which a trigram index knows something.
+const TRIGRAM: usize = 3;
 
 /// What [`PriceCurrency`] and [`PriceMinor`] say of a provider without a price.
 const NO_PRICE: (&str, i64) = ("ZZZZ", i64::MAX);
@@ -66,30 +73,6 @@ impl QueryFragment<Pg> for RatingOf {
     }
 }
 
-/// Prices between two amounts of one currency, both included.
-#[derive(Clone, Debug)]
-pub struct PriceRange {
-    /// ISO 4217's code.
-    pub currency: String,
-    /// At least this, in minor units.
-    pub min_minor: Option<i64>,
-    /// At most this.
-    pub max_minor: Option<i64>,
-}
-
-/// A stretch of time in which a booking must still fit.
-#[derive(Clone, Copy, Debug)]
-pub struct FreeTime {
-    /// From when; not before the least lead time.
-    pub from: Instant,
-    /// Until when.
-    pub to: Instant,
-    /// The time: what is past its deadline holds nothing any more (rule 8).
-    pub now: Instant,
-    /// The distance between two starts (rule 6), in minutes.
-    pub step_minutes: i32,
-}
-
 /// What to look for; every condition given must hold.
 ///
 /// Service, category, price and free time are about one and the same active price of a service that is not archived.
@@ -114,156 +97,26 @@ pub struct Filter {
 impl Filter {
     /// Whether an index holds the page in this order, so that no more rows are looked at than it has.
     pub fn is_indexed(&self, order: &Order) -> bool {
-        let Self {
-            service_id,
-            category_id,
-            city_id,
-            text,
-            min_rating_hundredths,
-            price,
-            free,
-        } = self;
         let by_rating = matches!(order, Order::Rating(_));
-        service_id.is_none()
-            && category_id.is_none()
-            && text.is_none()
-            && price.is_none()
-            && free.is_none()
-            && (by_rating || (city_id.is_none() && min_rating_hundredths.is_none()))
+        self.text.is_none()
+            && self.offers().is_none()
+            && (by_rating || self.min_rating_hundredths.is_none())
     }
-}
 
-/// `EXISTS` an active price that meets the conditions.
-#[derive(Clone, Debug, ValidGrouping)]
-struct Offers {
-    service_id: Option<ServiceId>,
-    category_id: Option<CategoryId>,
-    price: Option<PriceRange>,
-    free: Option<FreeTime>,
-}
-
-impl Expression for Offers {
-    type SqlType = Bool;
-}
-
-impl AppearsOnTable<providers::table> for Offers {}
-
-impl QueryId for Offers {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl QueryFragment<Pg> for Offers {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self {
-            service_id,
-            category_id,
-            price,
-            free,
-        } = self;
-        out.push_sql(
-            "EXISTS (SELECT 1 FROM provider_services ps JOIN services s ON s.id = ps.service_id \
-             WHERE ps.provider_id = providers.id AND ps.active AND s.status = 'ACTIVE'",
-        );
-        if let Some(service) = service_id {
-            out.push_sql(" AND ps.service_id = ");
-            out.push_bind_param::<Uuid, _>(service)?;
-        }
-        if let Some(category) = category_id {
-            out.push_sql(" AND s.category_id = ");
-            out.push_bind_param::<Uuid, _>(category)?;
-        }
-        if let Some(PriceRange {
-            currency,
-            min_minor,
-            max_minor,
-        }) = price
-        {
-            out.push_sql(" AND ps.currency = ");
-            out.push_bind_param::<Text, _>(currency)?;
-            if let Some(min) = min_minor {
-                out.push_sql(" AND ps.price_minor >= ");
-                out.push_bind_param::<BigInt, _>(min)?;
-            }
-            if let Some(max) = max_minor {
-                out.push_sql(" AND ps.price_minor <= ");
-                out.push_bind_param::<BigInt, _>(max)?;
-            }
-        }
-        if let Some(free) = free {
-            out.push_sql(" AND ");
-            free.walk_ast(out.reborrow())?;
-        }
-        out.push_sql(")");
-        Ok(())
-    }
-}
-
-impl QueryFragment<Pg> for FreeTime {
-    /// A window cut to the stretch, less the held times, leaves gaps; the first start in a gap is the next step from
-    /// the window's own start (times have whole microseconds), and from there the booking must fit.
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Self {
-            from,
-            to,
-            now,
-            step_minutes,
-        } = self;
-        let range = |out: &mut AstPass<'_, 'b, Pg>, sql: [&str; 3]| -> QueryResult<()> {
-            let [before, between, after] = sql;
-            out.push_sql(before);
-            out.push_bind_param::<Timestamptz, _>(from)?;
-            out.push_sql(between);
-            out.push_bind_param::<Timestamptz, _>(to)?;
-            out.push_sql(after);
-            Ok(())
+    /// What must hold of a price.
+    fn offers(&self) -> Option<Offers> {
+        let offers = Offers {
+            service_id: self.service_id,
+            category_id: self.category_id,
+            price: self.price.clone(),
+            free: self.free,
+            of_each: false,
         };
-        let step = |out: &mut AstPass<'_, 'b, Pg>| -> QueryResult<()> {
-            out.push_sql("make_interval(mins => ");
-            out.push_bind_param::<Integer, _>(step_minutes)?;
-            out.push_sql(")");
-            Ok(())
-        };
-        range(
-            &mut out,
-            [
-                "EXISTS (SELECT 1 FROM availabilities a CROSS JOIN LATERAL unnest(\
-                 tstzmultirange(tstzrange(GREATEST(a.starts_at, ",
-                "), LEAST(a.ends_at, ",
-                ")))",
-            ],
-        )?;
-        range(
-            &mut out,
-            [
-                " - COALESCE((SELECT range_agg(h.during) FROM held_times h \
-                 JOIN bookings b ON b.id = h.booking_id \
-                 LEFT JOIN booking_proposals bp ON bp.id = h.proposal_id \
-                 WHERE h.provider_id = a.provider_id AND h.during && tstzrange(",
-                ", ",
-                ")",
-            ],
-        )?;
-        for (sql, end) in [
-            (" AND (b.state <> 'REQUESTED' OR b.answer_deadline > ", ")"),
-            (" AND (b.state <> 'ACCEPTED' OR b.payment_deadline > ", ")"),
-            (" AND (bp.id IS NULL OR bp.answer_deadline > ", ")"),
-        ] {
-            out.push_sql(sql);
-            out.push_bind_param::<Timestamptz, _>(now)?;
-            out.push_sql(end);
-        }
-        out.push_sql("), '{}'::tstzmultirange)) AS free(gap) ");
-        out.push_sql("WHERE a.provider_id = providers.id AND a.ends_at > ");
-        range(&mut out, ["", " AND a.starts_at < ", " AND date_bin("])?;
-        step(&mut out)?;
-        out.push_sql(", lower(free.gap) + ");
-        step(&mut out)?;
-        out.push_sql(
-            " - interval '1 microsecond', a.starts_at) \
-             + make_interval(mins => ps.duration_minutes) <= upper(free.gap))",
-        );
-        Ok(())
+        let any = offers.service_id.is_some()
+            || offers.category_id.is_some()
+            || offers.price.is_some()
+            || offers.free.is_some();
+        any.then_some(offers)
     }
 }
 
@@ -358,62 +211,165 @@ ranked!(Provider);
 ranked!(ProviderCard);
 
 /// A page's statement.
-pub type ProvidersQuery = IntoBoxed<'static, Select<providers::table, AsSelect<Provider, Pg>>, Pg>;
+pub type ProvidersQuery =
+    Limited<IntoBoxed<'static, Select<providers::table, AsSelect<Provider, Pg>>, Pg>>;
 
 fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
-    let Filter {
-        service_id,
-        category_id,
-        city_id,
-        text,
-        min_rating_hundredths,
-        price,
-        free,
-    } = filter;
     let mut query = providers::table.filter(Approved).into_boxed();
-    if let Some(city) = *city_id {
+    if let Some(city) = filter.city_id {
         query = query.filter(providers::city_id.eq(city));
     }
-    if let Some(text) = text {
+    if let Some(text) = &filter.text {
         query = query.filter(ProviderText.ilike(containing(text)));
     }
-    if let Some(sum) = *min_rating_hundredths {
+    if let Some(sum) = filter.min_rating_hundredths {
         query = query.filter(providers::rating.ge(RatingOf { sum, count: 100 }));
     }
-    if service_id.is_some() || category_id.is_some() || price.is_some() || free.is_some() {
-        query = query.filter(Offers {
-            service_id: *service_id,
-            category_id: *category_id,
-            price: price.clone(),
-            free: *free,
-        });
+    if let Some(offers) = filter.offers() {
+        query = query.filter(offers);
     }
     query
 }
 
-/// The statement of a page of approved providers.
-pub fn search_query(filter: &Filter, order: &Order) -> ProvidersQuery {
-    page_query(filter, order).select(Provider::as_select())
+/// The ids which each condition's own index begins with.
+fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
+    let most = FEW + 1;
+    let mut starts: Vec<Piece> = Vec::new();
+    // Fewer characters have no trigram, and the index would be read from end to end.
+    if let Some(text) = &filter.text
+        && text.chars().count() >= TRIGRAM
+    {
+        let found = providers::table
+            .filter(ProviderText.ilike(Unseen(containing(text))))
+            .select(providers::id);
+        starts.push(Box::new(Limited::new(found, most)));
+    }
+    if let Some(sum) = filter.min_rating_hundredths
+        && !by_rating
+    {
+        let rated = providers::table
+            .filter(Approved)
+            .filter(providers::rating.ge(RatingOf { sum, count: 100 }))
+            .order((
+                providers::rating.desc(),
+                providers::rating_count.desc(),
+                providers::id.desc(),
+            ))
+            .select(providers::id);
+        starts.push(Box::new(Limited::new(rated, most)));
+    }
+    let prices = || {
+        provider_services::table
+            .filter(provider_services::active)
+            .select(provider_services::provider_id)
+    };
+    if let Some(service) = filter.service_id {
+        let offering = prices()
+            .filter(provider_services::service_id.eq(service))
+            .order(provider_services::provider_id);
+        starts.push(Box::new(Limited::new(offering, most)));
+    }
+    if let Some(category) = filter.category_id {
+        starts.push(Box::new(PricesOfCategory(category)));
+    }
+    if let Some(range) = filter.price.clone() {
+        let mut offering = prices()
+            .filter(provider_services::currency.eq(range.currency))
+            .order(provider_services::price_minor)
+            .into_boxed::<Pg>();
+        if let Some(min) = range.min_minor {
+            offering = offering.filter(provider_services::price_minor.ge(min));
+        }
+        if let Some(max) = range.max_minor {
+            offering = offering.filter(provider_services::price_minor.le(max));
+        }
+        starts.push(Box::new(Limited::new(offering, most)));
+    }
+    starts
 }
 
-fn page_query(filter: &Filter, order: &Order) -> providers::BoxedQuery<'static, Pg> {
-    let query = matching(filter);
-    match order {
-        Order::Rating(page) => keyset!(query, page, true, |(sum, count, id)| (
-            providers::rating: Numeric = RatingOf { sum, count },
-            providers::rating_count: Integer = count,
-            providers::id: Uuid = id,
-        )),
-        Order::Price(page) => keyset!(query, page, false, |(currency, minor, id)| (
-            PriceCurrency: Text = currency,
-            PriceMinor: BigInt = minor,
-            providers::id: Uuid = id,
-        )),
-        Order::Newest(page) => keyset!(query, page, true, |(created_at, id)| (
-            providers::created_at: Timestamptz = created_at,
-            providers::id: Uuid = id,
-        )),
+/// What no index holds in this order; nothing when one does.
+fn search(filter: &Filter, order: &Order) -> Option<Search> {
+    if filter.is_indexed(order) {
+        return None;
     }
+    let by_rating = matches!(order, Order::Rating(_));
+    let mut held: Vec<Piece> = vec![Box::new(Approved)];
+    if let Some(city) = filter.city_id {
+        held.push(Box::new(providers::city_id.eq(city)));
+    }
+    let rated = filter
+        .min_rating_hundredths
+        .map(|sum| providers::rating.ge(RatingOf { sum, count: 100 }));
+    if let Some(rated) = rated.filter(|_| by_rating) {
+        held.push(Box::new(rated));
+    }
+    let conditions = |of_each: bool| {
+        let mut conditions: Vec<Piece> = Vec::new();
+        if let Some(rated) = rated.filter(|_| !by_rating) {
+            conditions.push(Box::new(rated));
+        }
+        if let Some(text) = &filter.text {
+            conditions.push(Box::new(ProviderText.ilike(Unseen(containing(text)))));
+        }
+        if let Some(offers) = filter.offers() {
+            conditions.push(Box::new(Offers { of_each, ..offers }));
+        }
+        conditions
+    };
+    Some(Search {
+        held,
+        rest: conditions(false),
+        each: conditions(true),
+        starts: starts(filter, by_rating),
+    })
+}
+
+/// A page in one of the orders, by its index or by a search.
+macro_rules! in_order {
+    ($row:ty, $filter:expr, $search:expr, $page:expr, $descending:expr, |$key:pat_param| $columns:tt) => {
+        match $search {
+            None => {
+                let query = matching($filter).select(<$row>::as_select());
+                keyset!(query, $page, $descending, |$key| $columns)
+            }
+            Some(search) => {
+                let query = providers::table
+                    .select(<$row>::as_select())
+                    .into_boxed();
+                searched!(providers => query, search, $page, $descending, |$key| $columns)
+            }
+        }
+    };
+}
+
+/// The statement of a page of approved providers, read as such rows.
+macro_rules! search_query {
+    ($row:ty, $filter:expr, $order:expr) => {{
+        let (filter, order): (&Filter, &Order) = ($filter, $order);
+        let search = search(filter, order);
+        match order {
+            Order::Rating(page) => in_order!($row, filter, search, page, true, |(sum, count, id)| (
+                providers::rating: Numeric = RatingOf { sum, count },
+                providers::rating_count: Integer = count,
+                providers::id: Uuid = id,
+            )),
+            Order::Price(page) => in_order!($row, filter, search, page, false, |(currency, minor, id)| (
+                PriceCurrency: Text = currency,
+                PriceMinor: BigInt = minor,
+                providers::id: Uuid = id,
+            )),
+            Order::Newest(page) => in_order!($row, filter, search, page, true, |(created_at, id)| (
+                providers::created_at: Timestamptz = created_at,
+                providers::id: Uuid = id,
+            )),
+        }
+    }};
+}
+
+/// The statement of a page of approved providers.
+pub fn search_query(filter: &Filter, order: &Order) -> ProvidersQuery {
+    search_query!(Provider, filter, order)
 }
 
 /// A page of approved providers; `count` costs a second statement.
@@ -434,7 +390,7 @@ pub async fn search_cards(
     order: &Order,
     count: bool,
 ) -> QueryResult<Slice<ProviderCard>> {
-    let query = page_query(filter, order).select(ProviderCard::as_select());
+    let query = search_query!(ProviderCard, filter, order);
     let slice = order.slice(query.load(&mut conn).await?);
     with_total(conn, slice, filter, count).await
 }

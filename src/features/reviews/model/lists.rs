@@ -96,8 +96,8 @@ where
         }
         let direction = if *backwards { "ASC" } else { "DESC" };
         let order = format!("created_at {direction}, id {direction}");
-        out.push_sql(&format!(" ORDER BY {order} LIMIT "));
-        out.push_bind_param::<BigInt, _>(limit)?;
+        // As a number, so that the plan can be kept (`Limited`).
+        out.push_sql(&format!(" ORDER BY {order} LIMIT {limit}"));
         out.push_sql(&format!(
             ") AS r ORDER BY r.provider_id, r.created_at {direction}, r.id {direction}"
         ));

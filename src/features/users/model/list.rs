@@ -1,8 +1,10 @@
 //! The list of people for staff.
 
 use diesel::{
+    dsl::exists,
     pg::Pg,
     prelude::*,
+    query_builder::{AstPass, QueryFragment},
     sql_types::{Text, Timestamptz, Uuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -14,10 +16,11 @@ use crate::{
     db::{
         Instant,
         ids::{RoleId, UserId},
-        keyset::{Counted, beginning, containing},
+        keyset::{Counted, Limited, beginning, containing},
         schema::{user_roles, users},
+        search::{FEW, Search, Unseen},
     },
-    keyset, sql_expression,
+    keyset, searched, sql_expression,
 };
 
 sql_expression! {
@@ -80,10 +83,12 @@ pub enum Values {
 }
 
 /// A page's statement.
-pub type UsersQuery = users::BoxedQuery<
-    'static,
-    Pg,
-    diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<User, Pg>>,
+pub type UsersQuery = Limited<
+    users::BoxedQuery<
+        'static,
+        Pg,
+        diesel::helper_types::SqlTypeOf<diesel::helper_types::AsSelect<User, Pg>>,
+    >,
 >;
 
 fn matching(filter: &Filter) -> users::BoxedQuery<'static, Pg> {
@@ -93,14 +98,7 @@ fn matching(filter: &Filter) -> users::BoxedQuery<'static, Pg> {
         Some(text) if text.chars().count() >= TRIGRAM => {
             query = query.filter(UserText.ilike(containing(text)));
         }
-        Some(text) => {
-            let start = beginning(&text.to_lowercase());
-            query = query.filter(
-                LowerName
-                    .like(start.clone())
-                    .or(users::username.like(start).assume_not_null()),
-            );
-        }
+        Some(text) => query = query.filter(begins_with(text)),
         None => {}
     }
     if let Some(status) = *status {
@@ -115,10 +113,131 @@ fn matching(filter: &Filter) -> users::BoxedQuery<'static, Pg> {
     query
 }
 
+#[diesel::dsl::auto_type(no_type_alias)]
+fn begins_with(text: &str) -> _ {
+    let start: String = beginning(&text.to_lowercase());
+    let named: String = start.clone();
+    LowerName
+        .like(start)
+        .or(users::username.like(named).assume_not_null())
+}
+
+/// Whose name or username begins with this text, the first of each by its index: from the text itself to the last
+/// that begins with it, which unlike a pattern the planner needn't know to enter the index.
+struct Beginning {
+    first: String,
+    last: String,
+}
+
+impl Beginning {
+    fn of(text: &str) -> Self {
+        let first = text.to_lowercase();
+        let last = format!("{first}{}", String::from(char::MAX).repeat(2));
+        Self { first, last }
+    }
+}
+
+impl QueryFragment<Pg> for Beginning {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let columns = ["lower(users.display_name)", "users.username"];
+        for (between, column) in ["", " UNION ALL "].into_iter().zip(columns) {
+            out.push_sql(&format!(
+                "{between}(SELECT users.id FROM users WHERE {column} ~>=~ "
+            ));
+            out.push_bind_param::<Text, _>(&self.first)?;
+            out.push_sql(&format!(" AND {column} ~<=~ "));
+            out.push_bind_param::<Text, _>(&self.last)?;
+            out.push_sql(&format!(" ORDER BY {column} USING ~<~ LIMIT {})", FEW + 1));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the person has this role, asked of one after the other.
+struct Has(RoleId);
+
+impl QueryFragment<Pg> for Has {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("EXISTS (SELECT FROM user_roles WHERE user_roles.user_id = users.id AND user_roles.role_id = ");
+        out.push_bind_param::<Uuid, _>(&self.0)?;
+        out.push_sql(" OFFSET 0)");
+        Ok(())
+    }
+}
+
+/// What no index holds in either order; nothing when one does.
+fn search(filter: &Filter) -> Option<Search> {
+    let Filter { text, status, role } = filter;
+    if text.is_none() && role.is_none() {
+        return None;
+    }
+    let mut search = Search {
+        held: Vec::new(),
+        rest: Vec::new(),
+        each: Vec::new(),
+        starts: Vec::new(),
+    };
+    if let Some(status) = *status {
+        search.held.push(Box::new(users::status.eq(status)));
+    }
+    match text {
+        Some(text) if text.chars().count() >= TRIGRAM => {
+            let text = containing(text);
+            let found = users::table
+                .filter(UserText.ilike(Unseen(text.clone())))
+                .select(users::id);
+            search.starts.push(Box::new(Limited::new(found, FEW + 1)));
+            let unseen = Unseen(text);
+            search.rest.push(Box::new(UserText.ilike(unseen.clone())));
+            search.each.push(Box::new(UserText.ilike(unseen)));
+        }
+        Some(text) => {
+            search.starts.push(Box::new(Beginning::of(text)));
+            search.rest.push(Box::new(begins_with(text)));
+            search.each.push(Box::new(begins_with(text)));
+        }
+        None => {}
+    }
+    if let Some(role) = *role {
+        let holders = user_roles::table
+            .filter(user_roles::role_id.eq(role))
+            .select(user_roles::user_id);
+        let found = holders.order(user_roles::user_id);
+        search.starts.push(Box::new(Limited::new(found, FEW + 1)));
+        let has = user_roles::table
+            .filter(user_roles::user_id.eq(users::id))
+            .filter(user_roles::role_id.eq(role));
+        search.rest.push(Box::new(exists(has)));
+        search.each.push(Box::new(Has(role)));
+    }
+    Some(search)
+}
+
+/// A page in one of the orders, by its index or by a search.
+macro_rules! in_order {
+    ($filter:expr, $page:expr, $descending:expr, |$key:pat_param| $columns:tt) => {
+        match search($filter) {
+            None => {
+                let query = users::table.select(User::as_select()).into_boxed();
+                match $filter.status {
+                    None => keyset!(query, $page, $descending, |$key| $columns),
+                    Some(status) => {
+                        let query = query.filter(users::status.eq_any([status]));
+                        keyset!(query, $page, $descending, |$key| $columns, of true => users::status)
+                    }
+                }
+            }
+            Some(search) => {
+                let query = users::table.select(User::as_select()).into_boxed();
+                searched!(users => query, search, $page, $descending, |$key| $columns)
+            }
+        }
+    };
+}
+
 /// The statement of a page, the newest first.
 pub fn newest_query(filter: &Filter, page: &Page<(Instant, UserId)>) -> UsersQuery {
-    let query = matching(filter).select(User::as_select());
-    keyset!(query, page, true, |(at, id)| (
+    in_order!(filter, page, true, |(at, id)| (
         users::created_at: Timestamptz = at,
         users::id: Uuid = id,
     ))
@@ -126,8 +245,7 @@ pub fn newest_query(filter: &Filter, page: &Page<(Instant, UserId)>) -> UsersQue
 
 /// The statement of a page by name.
 pub fn name_query(filter: &Filter, page: &Page<(String, UserId)>) -> UsersQuery {
-    let query = matching(filter).select(User::as_select());
-    keyset!(query, page, false, |(name, id)| (
+    in_order!(filter, page, false, |(name, id)| (
         users::display_name: Text = name,
         users::id: Uuid = id,
     ))

@@ -1,0 +1,297 @@
+//! Pages of lists that no index holds in their order: a text, a price or a role among rows sorted by something else.
+//!
+//! Either of the planner's two ways can read the whole table: sorting all that match, when that is nearly everything, or
+//! walking the order's index until a page has matched, when that is nearly nothing. And it chooses by guesses, which for
+//! texts are wild. So the statement itself looks, in three steps of which each is for what the one before did not find:
+//!
+//! 1. **Near.** What many rows fulfil soon fills a page in the order: the next [`NEAR`] rows of its index are looked at,
+//!    one by one until the page is full.
+//! 2. **Few.** What is left to find is rare. The index of each condition is asked for its first rows. Where one has no
+//!    more than [`FEW`], those are all that can match: they are looked at and sorted.
+//! 3. **All.** Every condition lets many through, but not where the page is, because it has to do with the order (names
+//!    with a Z, by name): what matches is sorted, and the planner chooses how it is found.
+//!
+//! The page is the same whichever step finds it.
+
+use std::{fmt, marker::PhantomData};
+
+use diesel::{
+    expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate},
+    pg::Pg,
+    prelude::*,
+    query_builder::{AstPass, QueryFragment, QueryId},
+    sql_types::{Bool, Text},
+};
+
+/// So far an order is walked. A condition that `h` of a table's `n` rows fulfil fills a page of 20 after `20 n / h`: of a
+/// million rows, whatever 10 000 fulfil.
+pub const NEAR: i64 = 2000;
+/// As many rows of a condition are quickly looked at and sorted, in a few milliseconds.
+pub const FEW: i64 = 1000;
+
+/// A piece of a statement.
+pub type Piece = Box<dyn QueryFragment<Pg> + Send>;
+
+/// What is looked for in a table.
+pub struct Search {
+    /// Conditions that the order's index holds: its first columns, or what it is limited to.
+    pub held: Vec<Piece>,
+    /// The other conditions.
+    pub rest: Vec<Piece>,
+    /// The same as said of one row alone: where a condition asks other tables, such that the planner doesn't read those
+    /// from end to end to have every answer at hand (`OFFSET 0` keeps it from that).
+    pub each: Vec<Piece>,
+    /// For each of those that has an index: the ids of [`FEW`] and one rows, or of more that include them, by that index
+    /// and nothing else; each a whole `SELECT`.
+    pub starts: Vec<Piece>,
+}
+
+/// The page in the order, which [`searched!`](crate::searched) makes.
+pub struct Place {
+    /// The order's columns; the last is the id.
+    pub columns: Vec<Piece>,
+    /// The cursor's values of them, as one row.
+    pub from: Option<Piece>,
+    /// Whether the highest come first.
+    pub down: bool,
+    /// How many rows.
+    pub limit: i64,
+}
+
+/// The condition on rows of `T` to be of that page, or to be found twice on the way to it: order and limit
+/// remain to be said.
+pub struct Found<T> {
+    search: Search,
+    place: Place,
+    table: &'static str,
+    of: PhantomData<T>,
+}
+
+impl<T> fmt::Debug for Found<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("table", &self.table).finish()
+    }
+}
+
+impl Search {
+    /// The condition for this page; the table's name is that of `T`.
+    pub fn found<T>(self, table: &'static str, place: Place) -> Found<T> {
+        Found {
+            search: self,
+            place,
+            table,
+            of: PhantomData,
+        }
+    }
+}
+
+impl<T> Expression for Found<T> {
+    type SqlType = Bool;
+}
+
+impl<T> AppearsOnTable<T> for Found<T> {}
+
+impl<T> SelectableExpression<T> for Found<T> {}
+
+impl<T, G> ValidGrouping<G> for Found<T> {
+    type IsAggregate = is_aggregate::Never;
+}
+
+// The text differs with the conditions, so it is its own key in the statement cache.
+impl<T> QueryId for Found<T> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+type Out<'a, 'b> = AstPass<'a, 'b, Pg>;
+
+/// `true AND …` of conditions.
+fn all<'b>(conditions: &'b [Piece], out: &mut Out<'_, 'b>) -> QueryResult<()> {
+    out.push_sql("true");
+    for condition in conditions {
+        out.push_sql(" AND ");
+        condition.walk_ast(out.reborrow())?;
+    }
+    Ok(())
+}
+
+impl<T> Found<T> {
+    fn columns<'b>(
+        &'b self,
+        out: &mut Out<'_, 'b>,
+        after_each: impl Fn(usize) -> String,
+    ) -> QueryResult<()> {
+        for (number, column) in self.place.columns.iter().enumerate() {
+            out.push_sql(if number > 0 { ", " } else { "" });
+            column.walk_ast(out.reborrow())?;
+            out.push_sql(&after_each(number));
+        }
+        Ok(())
+    }
+
+    fn ordered<'b>(&'b self, out: &mut Out<'_, 'b>, rows: i64) -> QueryResult<()> {
+        out.push_sql(" ORDER BY ");
+        let direction = if self.place.down { " DESC" } else { " ASC" };
+        self.columns(out, |_| direction.to_owned())?;
+        out.push_sql(&format!(" LIMIT {rows}"));
+        Ok(())
+    }
+
+    /// What the index holds, and where the page begins.
+    fn held<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        all(&self.search.held, out)?;
+        if let Some(from) = &self.place.from {
+            out.push_sql(" AND (");
+            self.columns(out, |_| String::new())?;
+            out.push_sql(if self.place.down { ") < " } else { ") > " });
+            from.walk_ast(out.reborrow())?;
+        }
+        Ok(())
+    }
+
+    /// The keys of the next rows of the order, from the index alone.
+    fn next<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        out.push_sql("next AS MATERIALIZED (SELECT ");
+        self.columns(out, |number| format!(" AS k{number}"))?;
+        out.push_sql(&format!(" FROM {} WHERE ", self.table));
+        self.held(out)?;
+        self.ordered(out, NEAR)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    /// Up to the last of them. The CASE hides the conditions from the planner, which would enter an index of theirs.
+    fn near<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        let table = self.table;
+        let (end, back) = if self.place.down {
+            (">=", "ASC")
+        } else {
+            ("<=", "DESC")
+        };
+        out.push_sql(&format!(
+            ", near AS MATERIALIZED (SELECT {table}.id FROM {table} WHERE "
+        ));
+        self.held(out)?;
+        out.push_sql(" AND (");
+        self.columns(out, |_| String::new())?;
+        out.push_sql(&format!(
+            ") {end} (SELECT {} FROM next ORDER BY {} LIMIT 1) AND CASE WHEN ",
+            self.keys(""),
+            self.keys(back)
+        ));
+        all(&self.search.each, out)?;
+        out.push_sql(" THEN true ELSE false END");
+        self.ordered(out, self.place.limit)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    fn keys(&self, direction: &str) -> String {
+        let numbers = 0..self.place.columns.len();
+        let keys: Vec<String> = numbers
+            .map(|number| format!("k{number} {direction}"))
+            .collect();
+        keys.join(", ")
+    }
+
+    /// Whether the first step came to its end without a full page.
+    fn is_short(&self) -> String {
+        let limit = self.place.limit;
+        format!("(SELECT count(*) FROM near) < {limit} AND (SELECT count(*) FROM next) = {NEAR}")
+    }
+
+    /// The smallest set that holds all that match; without a start there is none.
+    fn few<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        out.push_sql(", few AS MATERIALIZED (SELECT start.ids FROM (VALUES (NULL::uuid[])");
+        for start in &self.search.starts {
+            out.push_sql(", (ARRAY(");
+            start.walk_ast(out.reborrow())?;
+            out.push_sql("))");
+        }
+        out.push_sql(&format!(
+            ") AS start (ids) WHERE {} AND cardinality(start.ids) <= {FEW} ORDER BY cardinality(start.ids) LIMIT 1)",
+            self.is_short()
+        ));
+        Ok(())
+    }
+}
+
+impl<T> QueryFragment<Pg> for Found<T> {
+    fn walk_ast<'b>(&'b self, mut out: Out<'_, 'b>) -> QueryResult<()> {
+        let (table, limit) = (self.table, self.place.limit);
+        out.push_sql(&format!("{table}.id = ANY (ARRAY(WITH "));
+        self.next(&mut out)?;
+        self.near(&mut out)?;
+        self.few(&mut out)?;
+        out.push_sql(&format!(
+            " SELECT near.id FROM near UNION ALL (SELECT {table}.id FROM {table} \
+             WHERE {table}.id = ANY ((SELECT few.ids FROM few)::uuid[]) AND "
+        ));
+        self.held(&mut out)?;
+        out.push_sql(" AND ");
+        all(&self.search.rest, &mut out)?;
+        self.ordered(&mut out, limit)?;
+        // OFFSET 0 finds first and sorts then; with the order in sight the planner would walk it once more.
+        out.push_sql(") UNION ALL (SELECT found.id FROM (SELECT ");
+        self.columns(&mut out, |number| format!(" AS k{number}"))?;
+        out.push_sql(&format!(
+            ", {table}.id FROM {table} WHERE {} AND NOT EXISTS (SELECT FROM few) AND ",
+            self.is_short()
+        ));
+        self.held(&mut out)?;
+        out.push_sql(" AND ");
+        all(&self.search.rest, &mut out)?;
+        let direction = if self.place.down { "DESC" } else { "ASC" };
+        out.push_sql(&format!(
+            " OFFSET 0) AS found ORDER BY {} LIMIT {limit})))",
+            self.keys(direction)
+        ));
+        Ok(())
+    }
+}
+
+/// A text that the planner doesn't see, so that it takes the index of an `ILIKE` for every text alike.
+#[derive(Clone, Debug, QueryId, ValidGrouping)]
+pub struct Unseen(pub String);
+
+impl Expression for Unseen {
+    type SqlType = Text;
+}
+
+impl<T> AppearsOnTable<T> for Unseen {}
+
+impl<T> SelectableExpression<T> for Unseen {}
+
+impl QueryFragment<Pg> for Unseen {
+    fn walk_ast<'b>(&'b self, mut out: Out<'_, 'b>) -> QueryResult<()> {
+        out.push_sql("(SELECT ");
+        out.push_bind_param::<Text, _>(&self.0)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+/// `keyset!` for a list that a [`Search`] finds: `searched!(table => query, search, page, descending, |…| (…))`.
+#[macro_export]
+macro_rules! searched {
+    (
+        $table:ident => $query:expr, $search:expr, $page:expr, $descending:expr,
+        |$key:pat_param| ($($column:path: $sql_type:ty = $value:expr),+ $(,)?)
+    ) => {{
+        use ::diesel::IntoSql as _;
+        type Row = ::diesel::pg::sql_types::Record<($($sql_type,)+)>;
+        let page = $page;
+        let from = page.from.clone().map(|$key| -> $crate::db::search::Piece {
+            let values = ($(::diesel::expression::AsExpression::<$sql_type>::as_expression($value),)+);
+            Box::new(values.into_sql::<Row>())
+        });
+        let place = $crate::db::search::Place {
+            columns: vec![$(Box::new($column)),+],
+            from,
+            down: $descending != page.backwards,
+            limit: page.fetch(),
+        };
+        let found = $search.found::<$table::table>(stringify!($table), place);
+        $crate::keyset!($query.filter(found), page, $descending, |$key| ($($column: $sql_type = $value),+))
+    }};
+}

@@ -41,7 +41,7 @@ async fn a_shared_connection_that_was_killed_is_opened_again() {
     let before = shared(&mut conn).await;
     assert!(!before.is_empty());
 
-    let killed = *before.first().unwrap();
+    let killed = before.iter().copied().next().unwrap();
     let kill = format!("SELECT pg_terminate_backend({killed})");
     sql_query(kill).execute(&mut conn).await.unwrap();
     let gone = async { while shared(&mut conn).await.contains(&killed) {} };

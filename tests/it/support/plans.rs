@@ -49,8 +49,11 @@ fn work(plan: &Value) -> Work {
                 work.scanned.push(table.to_owned());
             }
         }
-        work.nodes
-            .push(node["Node Type"].as_str().unwrap().to_owned());
+        // What was never executed read nothing.
+        if number("Actual Loops") > 0.0 {
+            work.nodes
+                .push(node["Node Type"].as_str().unwrap().to_owned());
+        }
         for child in node["Plans"].as_array().into_iter().flatten() {
             visit(child, work);
         }

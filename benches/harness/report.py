@@ -65,7 +65,7 @@ def ratio(found: dict, operation: str, mode: str, key: str, other: str) -> float
 
 def head(found: dict) -> str:
     machine = found["machine"]
-    kind = {"short": "`make bench` (few rounds)", "full": "`make bench-full`"}.get(found["kind"], found["kind"])
+    kind = {"short": "`make bench` (short)", "full": "`make bench-full`"}.get(found["kind"], found["kind"])
     return (f"# Side by side\n\n"
             f"Written by {kind} on {found['made'][:10]}; [README.md](README.md) says how, and every figure is in "
             f"[report.json](report.json). Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
@@ -207,11 +207,12 @@ def plans(found: dict) -> str:
         return ""
     rows = [[one["name"], str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
     broken = kept["broken"]
-    verdict = "No plan reads a growing table from end to end, and rows read stay within the page." if not broken \
+    verdict = "No plan reads a growing table from end to end, and rows read stay within the page or the search's bound." if not broken \
         else f"**{len(broken)} break the rule:** {', '.join(broken)}."
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
             + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
-              "Combined filters and searches start at their most selective index and are listed with what they read.\n\n"
+              "Searches look at no more than the next 2 000 rows of their order and the few of a condition's index; what is sorted where that "
+              "is not enough, and combined filters, which start at their most selective index, are listed with what they read.\n\n"
             + table(["list", "statements", "most rows a node reads", "ms in all", "bound", ""], rows))
 
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use secrecy::ExposeSecret;
 
 use crate::{
-    auth::{access::AccessCache, codes::CodeKeys, passwords::Passwords, tokens::TokenKeys},
+    auth::{
+        access::AccessCache, codes::CodeKeys, passwords::Passwords, refusals::RecentRefusals,
+        tokens::TokenKeys,
+    },
     clock::Clock,
     config::{Config, Payments},
     db::{Db, PoolOptions},
@@ -55,6 +58,8 @@ pub struct App {
     pub webhook_signature: Arc<StripeSignature>,
     /// Uploaded files.
     pub media: MediaStore,
+    /// What people without any permission were refused of late.
+    pub refusals: RecentRefusals,
 }
 
 impl App {
@@ -109,6 +114,7 @@ impl App {
             sandbox,
             webhook_signature: Arc::new(webhook_signature),
             media,
+            refusals: RecentRefusals::new(),
         })
     }
 

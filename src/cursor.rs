@@ -128,12 +128,16 @@ impl PageArgs {
     }
 }
 
+/// How many rows pages are read as.
+const FETCHED: [usize; 7] = [2, 4, 6, 11, 21, 51, 101];
+
 impl<K> Page<K> {
-    /// What the statement's LIMIT is: one more than the page, to know whether more follows.
+    /// What the statement's LIMIT is: at least one more than the page, to know whether more follows. It stands in the
+    /// statement's text, of which there must not be as many as sizes of pages: prepared statements are kept.
     pub fn fetch(&self) -> i64 {
-        i64::try_from(self.limit)
-            .unwrap_or(i64::MAX)
-            .saturating_add(1)
+        let least = self.limit.saturating_add(1);
+        let of_few = FETCHED.into_iter().find(|rows| *rows >= least);
+        i64::try_from(of_few.unwrap_or(least)).unwrap_or(i64::MAX)
     }
 
     /// The page from the rows that the statement gave, in the statement's direction.
@@ -201,6 +205,25 @@ mod tests {
 
     use super::*;
     use crate::db::Instant;
+
+    #[test]
+    fn pages_of_all_sizes_are_read_by_a_few_statements() {
+        let page = |limit| Page::<()> {
+            limit,
+            backwards: false,
+            from: None,
+        };
+        let mut fetched = std::collections::BTreeSet::new();
+        for limit in 1..=100 {
+            let rows = page(limit).fetch();
+            assert!(rows > i64::try_from(limit).unwrap());
+            fetched.insert(rows);
+            let slice = page(limit).slice((0..rows).collect());
+            assert_eq!((slice.rows.len(), slice.has_next), (limit, true));
+            assert!(!page(limit).slice((0..limit).collect()).has_next);
+        }
+        assert_eq!(fetched.len(), FETCHED.len());
+    }
 
     #[test]
     fn a_cursor_reads_back_in_its_own_order_alone() {

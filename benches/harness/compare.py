@@ -83,7 +83,8 @@ class Comparison:
         probe.warm_up(requests)
         recorded = probe.record(requests)
         found = Facts(
-            statements=statistics.mean(one.statements for one in recorded),
+            # The median: a job of the server may fall into one of them.
+            statements=statistics.median(one.statements for one in recorded),
             waves=statistics.median(len(one.waves) for one in recorded),
             bytes=length,
             recorded=recorded,

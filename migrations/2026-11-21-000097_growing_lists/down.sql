@@ -1,6 +1,7 @@
 DROP INDEX bookings_created_and_start_idx;
 DROP INDEX user_roles_role_id_idx;
 CREATE INDEX user_roles_role_id_idx ON user_roles (role_id);
+DROP INDEX availabilities_times_idx;
 DROP INDEX provider_services_price_idx;
 DROP INDEX providers_city_newest_idx;
 DROP INDEX providers_city_price_idx;

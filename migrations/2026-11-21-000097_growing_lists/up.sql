@@ -13,6 +13,9 @@ CREATE INDEX providers_city_newest_idx ON providers (city_id, created_at DESC, i
 -- Where a search by price starts.
 CREATE INDEX provider_services_price_idx ON provider_services (currency, price_minor, provider_id) WHERE active;
 
+-- Where a search for a free time starts.
+CREATE INDEX availabilities_times_idx ON availabilities USING gist (tstzrange(starts_at, ends_at));
+
 -- Where a search by role starts, in an order of its own.
 DROP INDEX user_roles_role_id_idx;
 CREATE INDEX user_roles_role_id_idx ON user_roles (role_id, user_id);

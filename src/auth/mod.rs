@@ -5,6 +5,7 @@ pub mod codes;
 pub mod passwords;
 pub mod permissions;
 pub mod policy;
+pub mod refusals;
 pub mod tokens;
 pub mod viewer;
 

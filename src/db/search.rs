@@ -218,6 +218,8 @@ impl<T> Found<T> {
 
 impl<T> QueryFragment<Pg> for Found<T> {
     fn walk_ast<'b>(&'b self, mut out: Out<'_, 'b>) -> QueryResult<()> {
+        // There are too many combinations of conditions to keep each prepared.
+        out.unsafe_to_cache_prepared();
         let (table, limit) = (self.table, self.place.limit);
         out.push_sql(&format!("{table}.id = ANY (ARRAY(WITH "));
         self.next(&mut out)?;
@@ -248,6 +250,13 @@ impl<T> QueryFragment<Pg> for Found<T> {
         ));
         Ok(())
     }
+}
+
+/// Whether a text has three letters or digits in a row, of which a trigram index knows something; for any other it would
+/// be read from end to end.
+pub fn has_trigram(text: &str) -> bool {
+    text.split(|character: char| !character.is_alphanumeric())
+        .any(|run| run.chars().count() >= 3)
 }
 
 /// A text that the planner doesn't see, so that it takes the index of an `ILIKE` for every text alike.
@@ -294,4 +303,19 @@ macro_rules! searched {
         let found = $search.found::<$table::table>(stringify!($table), place);
         $crate::keyset!($query.filter(found), page, $descending, |$key| ($($column: $sql_type = $value),+))
     }};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_of_trigrams_needs_three_letters_or_digits_in_a_row() {
+        for text in ["abc", "x abc", "жжж", "a1b", "-123-"] {
+            assert!(has_trigram(text), "{text}");
+        }
+        for text in ["", "ab", "ab cd", "!!!", "%%%", "a-b-c"] {
+            assert!(!has_trigram(text), "{text}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub mod loaders;
 pub mod money;
 pub mod node;
 pub mod plan;
-mod refused;
+pub mod refused;
 pub mod rehearsal;
 pub mod scalars;
 pub mod user_error;

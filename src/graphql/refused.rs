@@ -71,9 +71,13 @@ fn typed((kind, id): (&'static str, Uuid)) -> Option<String> {
     ids::typed(kind, id)
 }
 
-/// Notes that a signed-in person asked for a field of staff without its permission.
+/// Notes that a signed-in person asked for a field of staff without its permission; of who has no permission at all, now
+/// and then.
 pub fn forbidden(ctx: &Context<'_>, field: &'static str) {
-    if ctx.viewer().signed_in().is_none() {
+    let Some(person) = ctx.viewer().signed_in() else {
+        return;
+    };
+    if !person.permissions.is_staff() && !ctx.app().refusals.is_new(person.user_id, field) {
         return;
     }
     let arguments = Arguments::of(ctx);

@@ -93,6 +93,27 @@ impl RateLimits {
     }
 }
 
+/// How an account is tried. Each has a bucket of its own, so that tries of one kind shut nobody out of another.
+#[derive(Clone, Copy, Debug)]
+pub enum Tried {
+    /// By its password.
+    Password,
+    /// By a mailed code.
+    Code,
+    /// By having a mail sent.
+    Address,
+}
+
+impl Tried {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Code => "code",
+            Self::Address => "address",
+        }
+    }
+}
+
 /// What one request takes.
 pub struct Request<'a> {
     limits: &'a RateLimits,
@@ -131,13 +152,18 @@ impl Request<'_> {
         }
     }
 
-    /// A try at a password or a code for this account, named as it was typed; of the account's bucket alone.
-    pub fn account(&mut self, account: &str) {
+    /// A try at this account, named as it was typed; of the account's bucket alone.
+    pub fn account(&mut self, tried: Tried, account: &str) {
         // One key for one address, however it is written: as it is looked for.
         let account = text::email(account).unwrap_or_else(|_| account.trim().to_owned());
         let account = account.to_ascii_lowercase();
         if !account.is_empty() {
-            self.charge(self.limits.account, account.as_bytes(), 1);
+            let kind = tried.name();
+            self.charge(
+                self.limits.account,
+                format!("{kind}:{account}").as_bytes(),
+                1,
+            );
         }
     }
 
@@ -307,9 +333,9 @@ mod tests {
     fn one_bucket_is_no_other_limits() {
         let limits = limits();
         let mut request = limits.request(None);
-        request.account(" A@example.org ");
-        request.account("a@EXAMPLE.org");
-        request.account("");
+        request.account(Tried::Code, " A@example.org ");
+        request.account(Tried::Code, "a@EXAMPLE.org");
+        request.account(Tried::Code, "");
         request.refresh();
         assert_eq!(keys(&request, "account").len(), 1);
         let charges = request.charges.as_slice();

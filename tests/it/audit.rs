@@ -125,7 +125,8 @@ async fn it_says_who_did_what_on_what_from_where_before_and_after() {
 async fn each_refusal_of_staffs_fields_is_written_with_its_target() {
     let app = TestApp::start().await;
     let auditor = app.user_with_roles("Otto", &["AUDITOR"]).await;
-    let mia = app.user("Mia").await;
+    let mia = app.user_with_permissions("Mia", &["services:write"]).await;
+    let paul = app.user("Paul").await;
     for _ in 0..3 {
         assert_eq!(
             mia.query("{ orders { nodes { id } } }").await.error_code(),
@@ -153,6 +154,16 @@ async fn each_refusal_of_staffs_fields_is_written_with_its_target() {
         (&action, &after("orders"), &who),
     ];
     assert_eq!(told, [both, both, both].concat());
+
+    // Who is not of staff cannot fill the trail.
+    let before = app.count("audit_events").await;
+    for _ in 0..3 {
+        let (one, two) = (&paul.user_id, "usr_01jd6xk5wvfz6bqkdzn6g5r3a1");
+        let query =
+            format!("{{ a: user(id: \"{one}\") {{ id }} b: user(id: \"{two}\") {{ id }} }}");
+        assert_eq!(paul.query(&query).await.error_code(), "FORBIDDEN");
+    }
+    assert_eq!(app.count("audit_events").await, before + 1);
 
     // What is asked many times at once is one row with a count; of an id is kept what can be one of ours.
     let before = app.count("audit_events").await;

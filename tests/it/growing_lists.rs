@@ -13,7 +13,7 @@ use companion::{
         audit::model as audit,
         bookings::model::{State, pages},
         payments::model::{self as orders, OrderState},
-        providers::model::{self as providers, Order, PriceRange},
+        providers::model::{self as providers, FreeTime, Order, PriceRange},
         reports::model::{self as reports, ReportReason, ReportState},
         users::model::{UserStatus, list as users},
     },
@@ -44,6 +44,7 @@ const GROWING: &[&str] = &[
     "user_roles",
     "providers",
     "provider_services",
+    "availabilities",
     "bookings",
     "orders",
     "audit_events",
@@ -168,7 +169,31 @@ async fn provider_filters(
                 WHERE ps.provider_id = providers.id AND {condition})"
         )
     };
+    // Half have time in 2091, three in 2090, nobody in 2089.
+    let open = "INSERT INTO availabilities
+        SELECT gen_random_uuid(), id, at, at + interval '1 day', at FROM (
+            SELECT id, timestamptz '2091-01-01Z' AS at FROM providers WHERE right(id::text, 1) < '8'
+            UNION ALL (SELECT id, timestamptz '2090-01-01Z' FROM providers ORDER BY md5(id::text) LIMIT 3)) AS new;
+        ANALYZE availabilities";
+    conn.batch_execute(open).await.unwrap();
     let none = providers::Filter::default;
+    let free = |year: i16| {
+        let day = |day| jiff::civil::date(year, 1, day).to_zoned(jiff::tz::TimeZone::UTC);
+        let at = |number| Instant(day(number).unwrap().timestamp());
+        let filter = providers::Filter {
+            free: Some(FreeTime {
+                from: at(1),
+                to: at(3),
+                now: at(1),
+                step_minutes: 15,
+            }),
+            ..none()
+        };
+        let open = format!(
+            "EXISTS (SELECT FROM availabilities WHERE provider_id = providers.id AND starts_at = '{year}-01-01Z')"
+        );
+        (filter, format!("{} AND {open}", offers("ps.active")))
+    };
     let text = |text: &str| providers::Filter {
         text: Some(text.to_owned()),
         ..none()
@@ -247,6 +272,9 @@ async fn provider_filters(
             price("USD", 99_000),
             offers("ps.currency = 'USD' AND ps.price_minor <= 99000"),
         ),
+        ("a frequent free time", free(2091).0, free(2091).1),
+        ("a rare free time", free(2090).0, free(2090).1),
+        ("no free time", free(2089).0, free(2089).1),
     ]
 }
 

@@ -56,11 +56,14 @@ pub async fn events(
 }
 
 /// Whether a problem says that the viewer reached for an account of which they don't know the code or password, or that
-/// is not theirs, and not only that something was in the way.
+/// is not theirs, and not only that something was in the way. What is malformed used up a try, too.
 fn reached_too_far(problem: &Problem) -> bool {
     matches!(
         problem.code,
-        ErrorCode::NotAllowed | ErrorCode::InvalidCode | ErrorCode::InvalidCredentials
+        ErrorCode::NotAllowed
+            | ErrorCode::InvalidCode
+            | ErrorCode::InvalidCredentials
+            | ErrorCode::InvalidInput
     )
 }
 

@@ -23,6 +23,7 @@ use crate::{
         connection::Connection,
         context::ContextExt,
         plan::Planned,
+        refused,
         scalars::{DateTime, TimeZone},
     },
     payload,
@@ -265,7 +266,11 @@ impl CatalogQueries {
         };
         let page = PageArgs::new(first, after, last, before);
         let count = ctx.selects("totalCount");
-        let slice = service::services(ctx.app(), ctx.viewer(), filter, &page, count).await?;
+        let slice = service::services(ctx.app(), ctx.viewer(), filter, &page, count).await;
+        if let Err(Error::Lacking { .. }) = &slice {
+            refused::forbidden(ctx, "services");
+        }
+        let slice = slice?;
         Ok(Planned::Rows(Connection::of(
             slice,
             BY_TITLE,

@@ -273,8 +273,11 @@ pub async fn update(
         model::set_password(&mut tx, after.id, None).await?;
         let reason = RevokedReason::Revoked;
         ended = sessions::revoke_all(&mut tx, after.id, reason, Instant(now)).await?;
-        // The address is nobody's now, and of those nothing is kept.
-        codes::forget_person(&mut tx, after.id, before.verified_email()).await?;
+        // The address is nobody's now, and of those nothing is kept; unless it is only written in another way.
+        let lower = |email: &Option<String>| email.as_ref().map(|email| email.to_lowercase());
+        if lower(&before.email) != lower(&after.email) {
+            codes::forget_person(&mut tx, after.id, before.verified_email()).await?;
+        }
     }
     let entry = Entry {
         action: "user.staffUpdate",

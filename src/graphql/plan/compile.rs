@@ -66,10 +66,14 @@ impl<T: Readable> Plan<T> {
         for set in sets {
             collect(set, &T::Object::type_name(), &mut selected)?;
         }
-        let mut fields = Vec::with_capacity(selected.len());
+        // Leaves first: what a card doesn't have shows before anything below it is compiled for nothing.
+        let mut order: Vec<usize> = (0..selected.len()).collect();
+        order.sort_by_key(|place| selected.get(*place).is_some_and(Selected::has_below));
+        let mut steps: Vec<Option<Step<T>>> = selected.iter().map(|_| None).collect();
         let mut edges = Vec::new();
-        for field in &selected {
-            let read = if field.name() == "__typename" {
+        for place in order {
+            let (field, step) = (selected.get(place)?, steps.get_mut(place)?);
+            *step = Some(if field.name() == "__typename" {
                 Step::TypeName
             } else {
                 match T::read(field)? {
@@ -79,10 +83,16 @@ impl<T: Readable> Plan<T> {
                         Step::Edge(edges.len() - 1)
                     }
                 }
-            };
+            });
+        }
+        let mut fields = Vec::with_capacity(selected.len());
+        for (field, step) in selected.iter().zip(steps) {
             let comma = if fields.is_empty() { '{' } else { ',' };
             let before = format!("{comma}\"{}\":", field.key);
-            fields.push(FieldPlan { before, read });
+            fields.push(FieldPlan {
+                before,
+                read: step?,
+            });
         }
         (!fields.is_empty()).then_some(Self { fields, edges })
     }
@@ -158,6 +168,10 @@ impl Selected<'_> {
     /// The field's name in the schema.
     pub fn name(&self) -> &str {
         self.first().map_or("", |field| field.name.node.as_str())
+    }
+
+    fn has_below(&self) -> bool {
+        self.below.iter().any(|set| !set.item.node.items.is_empty())
     }
 
     fn first(&self) -> Option<&Field> {

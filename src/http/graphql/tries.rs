@@ -15,7 +15,7 @@ use crate::{
         rehearsal::Rehearsed,
     },
     http::{
-        limits::{Request as Taken, Standings},
+        limits::{Request as Taken, Standings, Tried},
         router::Http,
     },
     text,
@@ -23,13 +23,13 @@ use crate::{
 
 /// The fields that try an account, with what of their arguments names it. What sends a mail is limited by address of the
 /// mail besides (rule 22).
-const ACCOUNTS: [(&str, &str); 6] = [
-    ("authRegister", "input.email"),
-    (LOGIN, "login"),
-    ("emailCodeSend", "email"),
-    ("emailVerify", "email"),
-    ("passwordReset", "email"),
-    ("accountLinkEmail", "email"),
+const ACCOUNTS: [(&str, &str, Tried); 6] = [
+    ("authRegister", "input.email", Tried::Address),
+    (LOGIN, "login", Tried::Password),
+    ("emailCodeSend", "email", Tried::Address),
+    ("emailVerify", "email", Tried::Code),
+    ("passwordReset", "email", Tried::Code),
+    ("accountLinkEmail", "email", Tried::Code),
 ];
 const LOGIN: &str = "authLogin";
 /// Tries the viewer's own account: whose password is guessed by who has taken a session over.
@@ -126,7 +126,8 @@ fn take_tries(taken: &mut Taken<'_>, prepared: &Prepared) -> Tries {
             taken.sign_in(&init_data);
         }
     }
-    for (field, path) in ACCOUNTS.into_iter().chain([(OWN, "input")]) {
+    let named = ACCOUNTS.iter().map(|(field, path, _)| (*field, *path));
+    for (field, path) in named.chain([(OWN, "input")]) {
         for _ in arguments(field, path) {
             taken.try_sign_in();
             tries.accounts = true;
@@ -149,21 +150,22 @@ async fn take_accounts(http: &Http, taken: &mut Taken<'_>, viewer: &Viewer, prep
     } = prepared;
     let request = request(document, operation_name.clone(), variables.clone());
     let rehearsed = http.executor.rehearse(&http.app, viewer, request).await;
-    for account in rehearsed.iter().filter_map(|field| account(viewer, field)) {
-        taken.account(&account);
+    for (tried, account) in rehearsed.iter().filter_map(|field| account(viewer, field)) {
+        taken.account(tried, &account);
     }
 }
 
-/// The account that a field tries.
-fn account(viewer: &Viewer, field: &Rehearsed) -> Option<String> {
+/// The account that a field tries, and how.
+fn account(viewer: &Viewer, field: &Rehearsed) -> Option<(Tried, String)> {
     if field.field == OWN {
-        return viewer.user_id().map(|id| id.to_string());
+        let own = viewer.user_id()?;
+        return Some((Tried::Password, own.to_string()));
     }
-    let (name, path) = ACCOUNTS.iter().find(|(name, _)| *name == field.field)?;
+    let (name, path, tried) = ACCOUNTS.iter().find(|(name, ..)| *name == field.field)?;
     let typed = field.text(path)?;
     if *name == LOGIN {
-        return Some(typed.to_owned());
+        return Some((*tried, typed.to_owned()));
     }
     // What is no address names nobody, least of all who has it as a username.
-    text::email(typed).ok()
+    text::email(typed).ok().map(|address| (*tried, address))
 }

@@ -111,6 +111,10 @@ impl QueryId for InEachState<'_> {
 
 impl QueryFragment<Pg> for InEachState<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.0.len() > 1 {
+            // There are too many sets of states to keep each prepared.
+            out.unsafe_to_cache_prepared();
+        }
         if self.0.is_empty() {
             out.push_sql("false");
             return Ok(());

@@ -176,6 +176,23 @@ impl QueryFragment<Pg> for FreeTime {
     }
 }
 
+/// Windows in which a free time may lie, by their index alone.
+pub(super) struct WindowsIn(pub FreeTime);
+
+impl QueryFragment<Pg> for WindowsIn {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self(FreeTime { from, to, .. }) = self;
+        out.push_sql(
+            "SELECT a.provider_id FROM availabilities a WHERE tstzrange(a.starts_at, a.ends_at) && tstzrange(",
+        );
+        out.push_bind_param::<Timestamptz, _>(from)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(to)?;
+        out.push_sql(&format!(") LIMIT {}", FEW + 1));
+        Ok(())
+    }
+}
+
 /// The prices of a category's services.
 pub(super) struct PricesOfCategory(pub CategoryId);
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Provider, ProviderCard, ProviderStatus,
-    offers::{FreeTime, Offers, PriceRange, PricesOfCategory},
+    offers::{FreeTime, Offers, PriceRange, PricesOfCategory, WindowsIn},
 };
 use crate::{
     cursor::{Page, PageArgs, Slice},
@@ -22,7 +22,7 @@ use crate::{
         ids::{CategoryId, CityId, ProviderId, ServiceId},
         keyset::{Counted, Limited, containing},
         schema::{provider_services, providers},
-        search::{FEW, Piece, Search, Unseen},
+        search::{FEW, Piece, Search, Unseen, has_trigram},
     },
     error::Result,
     keyset, searched, sql_expression,
@@ -38,9 +38,6 @@ sql_expression! {
     /// The cheapest price; what has none comes last.
     PriceMinor: BigInt = "COALESCE(providers.lowest_price_minor, 9223372036854775807)" on providers::table;
 }
-
-/// The fewest characters of which a trigram index knows something.
-const TRIGRAM: usize = 3;
 
 /// What [`PriceCurrency`] and [`PriceMinor`] say of a provider without a price.
 const NO_PRICE: (&str, i64) = ("ZZZZ", i64::MAX);
@@ -235,9 +232,8 @@ fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
 fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
     let most = FEW + 1;
     let mut starts: Vec<Piece> = Vec::new();
-    // Fewer characters have no trigram, and the index would be read from end to end.
     if let Some(text) = &filter.text
-        && text.chars().count() >= TRIGRAM
+        && has_trigram(text)
     {
         let found = providers::table
             .filter(ProviderText.ilike(Unseen(containing(text))))
@@ -285,6 +281,9 @@ fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
         }
         starts.push(Box::new(Limited::new(offering, most)));
     }
+    if let Some(free) = filter.free {
+        starts.push(Box::new(WindowsIn(free)));
+    }
     starts
 }
 
@@ -309,8 +308,12 @@ fn search(filter: &Filter, order: &Order) -> Option<Search> {
         if let Some(rated) = rated.filter(|_| !by_rating) {
             conditions.push(Box::new(rated));
         }
-        if let Some(text) = &filter.text {
-            conditions.push(Box::new(ProviderText.ilike(Unseen(containing(text)))));
+        match &filter.text {
+            Some(text) if has_trigram(text) => {
+                conditions.push(Box::new(ProviderText.ilike(Unseen(containing(text)))));
+            }
+            Some(text) => conditions.push(Box::new(ProviderText.ilike(containing(text)))),
+            None => {}
         }
         if let Some(offers) = filter.offers() {
             conditions.push(Box::new(Offers { of_each, ..offers }));

@@ -18,7 +18,7 @@ use crate::{
         ids::{RoleId, UserId},
         keyset::{Counted, Limited, beginning, containing},
         schema::{user_roles, users},
-        search::{FEW, Search, Unseen},
+        search::{FEW, Search, Unseen, has_trigram},
     },
     keyset, searched, sql_expression,
 };
@@ -30,7 +30,7 @@ sql_expression! {
     LowerName: Text = "lower(users.display_name)" on users::table;
 }
 
-/// The fewest characters of which the trigram index knows something.
+/// The fewest characters that are looked for anywhere, and not at the beginning alone.
 const TRIGRAM: usize = 3;
 
 /// Which people a list shows.
@@ -181,7 +181,7 @@ fn search(filter: &Filter) -> Option<Search> {
         search.held.push(Box::new(users::status.eq(status)));
     }
     match text {
-        Some(text) if text.chars().count() >= TRIGRAM => {
+        Some(text) if has_trigram(text) => {
             let text = containing(text);
             let found = users::table
                 .filter(UserText.ilike(Unseen(text.clone())))
@@ -190,6 +190,10 @@ fn search(filter: &Filter) -> Option<Search> {
             let unseen = Unseen(text);
             search.rest.push(Box::new(UserText.ilike(unseen.clone())));
             search.each.push(Box::new(UserText.ilike(unseen)));
+        }
+        Some(text) if text.chars().count() >= TRIGRAM => {
+            search.rest.push(Box::new(UserText.ilike(containing(text))));
+            search.each.push(Box::new(UserText.ilike(containing(text))));
         }
         Some(text) => {
             search.starts.push(Box::new(Beginning::of(text)));

@@ -178,9 +178,15 @@ def writes(found: dict) -> str:
                 TITLES[operation], mode.replace("/", ", "), spread(figures["rps"], 0), spread(figures.get("p50_ms"), 2),
                 spread(figures.get("p99_ms"), 1), short(figures.get("server_cpu_ms"), 3), short(figures.get("postgres_cpu_ms"), 3),
                 f"{row['statements']:g} / {row['waves']:g}" if "statements" in row else "–", notes(figures)])
-    return ("## Writes\n\nCompanion alone, on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
+    return ("## Writes\n\n" + older(found, "writes") + "Companion alone, on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
             "was counted in the tables afterwards. BEGIN and COMMIT count as statements here.\n\n"
             + table(["operation", "placed, connections", "req/s", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", ""], rows))
+
+
+def older(found: dict, section: str) -> str:
+    """A sentence before a section that was kept from an earlier run."""
+    commit = found.get("older", {}).get(section)
+    return f"Kept from a run at commit {commit}. " if commit else ""
 
 
 def growth(found: dict, drawn: dict[str, str]) -> str:
@@ -197,7 +203,7 @@ def growth(found: dict, drawn: dict[str, str]) -> str:
                 lost = f"{1 - ends[1] / ends[0]:.0%}" if len(ends) == 2 else "–"
                 rows.append([operation, title(found, name), *[spread(cell, 0) for cell in cells], lost])
     picture = f"\n\n![growth]({drawn['growth']})" if "growth" in drawn else ""
-    return ("## Growth\n\nRequests a second, pinned, 32 connections, by the number of providers, bookings and reviews each."
+    return ("## Growth\n\n" + older(found, "growth") + "Requests a second, pinned, 32 connections, by the number of providers, bookings and reviews each."
             + picture + "\n\n" + table(["operation", "", *[f"{int(size):,}".replace(",", " ") for size in sizes], "lost"], rows))
 
 
@@ -210,7 +216,7 @@ def plans(found: dict) -> str:
     verdict = "No plan reads a growing table from end to end, and rows read stay within the page or the search's bound." if not broken \
         else f"**{len(broken)} break the rule:** {', '.join(broken)}."
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
-            + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
+            + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
               "Searches look at no more than the next 2 000 rows of their order and the few of a condition's index; what is sorted where that "
               "is not enough, and combined filters, which start at their most selective index, are listed with what they read.\n\n"
             + table(["list", "statements", "most rows a node reads", "ms in all", "bound", ""], rows))
@@ -220,7 +226,7 @@ def sustained(found: dict) -> str:
     kept = found.get("load")
     if not kept:
         return ""
-    parts = ["## Load"]
+    parts = ["## Load", *filter(None, [older(found, "load").strip()])]
     steady, over = kept.get("steady"), kept.get("overload")
     if steady:
         parts.append(

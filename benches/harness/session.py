@@ -76,10 +76,11 @@ def full(cluster: Cluster, options: argparse.Namespace) -> None:
     name = dataset.ensure(cluster, MAIN)
     side_by_side(cluster, options, found, name, plan)
     if wants(options, "writes"):
-        found["writes"] = writes.measure(cluster, name, Reads(dataset.Known(cluster, name)), rounds, seconds,
-                                         [(True, 32), (True, 1), (False, 32)])
+        figures = writes.measure(cluster, name, Reads(dataset.Known(cluster, name)), rounds, seconds,
+                                 [(True, 32), (True, 1), (False, 32)])
+        measured(found, "writes", figures)
     report.save(found)
-    found["growth"] = {}
+    measured(found, "growth", {})
     for rows in SIZES:
         name = dataset.ensure(cluster, rows)
         steps = [Round(operation, 32, rounds, seconds, only=CLOSE) for operation in ("nested", "flat", "provider", "mine")]
@@ -87,27 +88,37 @@ def full(cluster: Cluster, options: argparse.Namespace) -> None:
         side_by_side(cluster, options, sized, name, steps)
         found["growth"][str(rows)] = sized["operations"]
         report.save(found)
-    found["plans"] = growth.check(cluster, dataset.ensure(cluster, SIZES[-1]))
+    measured(found, "plans", growth.check(cluster, dataset.ensure(cluster, SIZES[-1])))
     finish(found)
 
 
 def sustain(cluster: Cluster, options: argparse.Namespace) -> None:
     found = report.load() or start(cluster, options, "load")
     name = dataset.ensure(cluster, MAIN)
-    found["load"] = sustained.measure(cluster, name, Reads(dataset.Known(cluster, name)), options.minutes * 60, options.overload_seconds)
+    figures = sustained.measure(cluster, name, Reads(dataset.Known(cluster, name)), options.minutes * 60, options.overload_seconds)
+    measured(found, "load", figures)
     finish(found)
 
 
 def grow(cluster: Cluster, options: argparse.Namespace) -> None:
     found = report.load() or start(cluster, options, "growth")
-    found["plans"] = growth.check(cluster, dataset.ensure(cluster, options.rows))
+    measured(found, "plans", growth.check(cluster, dataset.ensure(cluster, options.rows)))
     finish(found)
     if found["plans"]["broken"]:
         raise SystemExit("some plans grow with the data: see REPORT.md")
 
 
+# What a run leaves as the one before found it, if it doesn't measure it.
+SECTIONS = ("writes", "growth", "plans", "load")
+
+
 def start(cluster: Cluster, options: argparse.Namespace, kind: str) -> dict:
+    before = report.load() or {}
+    kept = {name: before[name] for name in SECTIONS if before.get(name)}
+    commit = before.get("setup", {}).get("versions", {}).get("commit")
     return {
+        **kept,
+        "older": {name: before.get("older", {}).get(name, commit) for name in kept},
         "kind": kind,
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine.describe(),
@@ -140,6 +151,12 @@ def side_by_side(cluster: Cluster, options: argparse.Namespace, found: dict, nam
     comparison.measure(plan)
     found.setdefault("skipped", {}).update(skipped | {one: f"it failed: {why}" for one, why in comparison.failed.items()})
     found["operations"] = comparison.result()
+
+
+def measured(found: dict, section: str, figures: dict) -> None:
+    """Puts a section into the report in the place of an older one."""
+    found[section] = figures
+    found.get("older", {}).pop(section, None)
 
 
 def finish(found: dict) -> None:

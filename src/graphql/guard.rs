@@ -85,14 +85,13 @@ impl<T: ContainerType> Guarded<T> {
         let root = T::type_name();
         let entry = policy::entry(&root, field);
         let admitted = entry.filter(|(_, audience)| audience.admits(ctx.viewer()));
-        if let Some(rehearsal) = ctx.rehearsal() {
-            if admitted.is_some() {
-                rehearsal.note(ctx, &root);
-            }
+        if let (Some(rehearsal), Some(_)) = (ctx.rehearsal(), admitted) {
+            rehearsal.note(ctx, &root);
             return Ok(Some(Value::Null));
         }
+        // A rehearsal, too, ends with the refusal, as what follows it in a mutation will not be executed.
         let Some((name, audience)) = admitted else {
-            if let Some((name, Audience::Permission(_))) = entry {
+            if let (None, Some((name, Audience::Permission(_)))) = (ctx.rehearsal(), entry) {
                 refused::forbidden(ctx, name);
             }
             let refusal = entry.map_or(Error::Forbidden, |(_, audience)| {

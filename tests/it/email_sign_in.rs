@@ -287,12 +287,14 @@ async fn a_new_password_ends_the_other_sessions() {
         code(&weak, "passwordReset"),
         ("INVALID_INPUT".into(), json!(["newPassword"]))
     );
-    // The one of now is no new one; the code still works.
-    let same = reset(&app, &mailed, "a new password").await;
-    assert_eq!(
-        code(&same, "passwordReset"),
-        ("INVALID_INPUT".into(), json!(["newPassword"]))
-    );
+    // The one of now is no new one; the code still works, however often.
+    for _ in 0..3 {
+        let same = reset(&app, &mailed, "a new password").await;
+        assert_eq!(
+            code(&same, "passwordReset"),
+            ("INVALID_INPUT".into(), json!(["newPassword"]))
+        );
+    }
     let done = reset(&app, &mailed, "a third password").await;
     let third = signed_in(&app, done.payload("passwordReset"));
     app.settle(&[&third]).await;
@@ -302,7 +304,8 @@ async fn a_new_password_ends_the_other_sessions() {
         code(&again, "passwordReset"),
         ("INVALID_CODE".into(), json!(["code"]))
     );
-    for (action, refused) in [("passwordReset", 1), ("passwordChange", 1)] {
+    // What is malformed used up a try, and is told of.
+    for (action, refused) in [("passwordReset", 5), ("passwordChange", 4)] {
         let trail = format!("audit_events WHERE action = 'auth.{action}' AND outcome = 'REFUSED'");
         assert_eq!(app.count(&trail).await, refused, "{action}");
     }

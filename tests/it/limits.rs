@@ -335,6 +335,7 @@ async fn an_account_pays_only_for_what_is_executed() {
             (format!("mutation($no: Boolean!) {{ ...on Mutation @include(if: $no) {{ {log_in} }} }}"), json!({ "no": false })),
             (format!("mutation {{ {log_in} nothing }}"), none.clone()),
             (format!("mutation {{ authLogin({named}, password: 5) {refused} }}"), none.clone()),
+            (format!("mutation {{ meUpdate(input: {{}}) {refused} authLogin({named}, password: \"x\") {refused} }}"), none.clone()),
             (format!("mutation($p: String!) {{ authLogin({named}, password: $p) {refused} }}"), none.clone()),
             ("mutation($input: AuthRegisterInput!) { authRegister(input: $input) { emailSent } }".to_owned(), json!({ "input": { "email": "mia@example.org" } })),
             (format!("mutation {{ accountLinkEmail(email: \"mia@example.org\", code: \"123456\") {refused} }}"), none.clone()),

@@ -137,7 +137,7 @@ pub async fn send_code(
     tx.commit().await
 }
 
-const SAME_PASSWORD: &str = "This must differ from the password of now.";
+const SAME_PASSWORD: &str = "This must differ from the current password.";
 
 fn wrong_code() -> Error {
     let message = "The code is wrong or works no longer.";
@@ -431,6 +431,7 @@ async fn try_reset(
     if let Some(kept) = kept
         && app.passwords.verify(new, Some(&kept)).await? != Verdict::Wrong
     {
+        codes::give_try_back(app, &code).await?;
         let mut problems = Problems::new();
         problems.invalid("newPassword", SAME_PASSWORD);
         problems.check()?;

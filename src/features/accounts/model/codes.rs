@@ -133,6 +133,19 @@ pub async fn take_try(
     .optional()
 }
 
+/// Gives a try back that a right code took.
+pub async fn give_try_back(conn: &mut AsyncPgConnection, id: EmailCodeId) -> QueryResult<()> {
+    diesel::update(
+        email_codes::table
+            .find(id)
+            .filter(email_codes::attempts.gt(0)),
+    )
+    .set(email_codes::attempts.eq(email_codes::attempts - 1))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Spends a code; false when somebody was faster.
 pub async fn spend(conn: &mut AsyncPgConnection, id: EmailCodeId) -> QueryResult<bool> {
     let spent = diesel::delete(email_codes::table.find(id))

@@ -16,9 +16,7 @@ use crate::db::{Instant, schema::rate_limits};
 pub(super) struct Found {
     /// How far it was from full, in microseconds.
     pub ahead: i64,
-    /// Whether all buckets had what was asked of them.
-    pub fits: bool,
-    /// Whether it was taken from.
+    /// Whether all buckets had what was asked of them, and so were taken from.
     pub taken: bool,
 }
 
@@ -32,12 +30,13 @@ struct Take {
 }
 
 impl Query for Take {
-    type SqlType = (BigInt, Bool, Bool);
+    type SqlType = (BigInt, Bool);
 }
 
 impl QueryFragment<Pg> for Take {
     // Rows that are there are locked first, in the order of their keys, and read as they are then; the numbers of the
-    // rows that are written come from that. One that somebody else makes meanwhile was not locked, and stays as it is.
+    // rows that are written come from that. One that somebody else makes meanwhile was not locked, and stays as it is:
+    // then the statement fails as a conflict and takes nothing.
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("WITH wanted AS (SELECT n, key, cost * interval '1 microsecond' AS cost, size * interval '1 microsecond' AS size, now FROM unnest(");
         out.push_bind_param::<Array<Binary>, _>(&self.keys)?;
@@ -64,15 +63,16 @@ impl QueryFragment<Pg> for Take {
                 ON CONFLICT (key) DO UPDATE SET full_at = excluded.full_at
                 WHERE EXISTS (SELECT FROM held WHERE held.key = kept.key)
                 RETURNING key)
-            SELECT (extract(epoch FROM found.full_at - now) * 1000000)::bigint, fits, taken.key IS NOT NULL
+            SELECT (extract(epoch FROM found.full_at - now) * 1000000)::bigint,
+                CASE WHEN fits AND taken.key IS NULL THEN bucket_made_meanwhile() ELSE fits END
             FROM found CROSS JOIN verdict LEFT JOIN taken USING (key) ORDER BY n",
         );
         Ok(())
     }
 }
 
-/// Takes all of it or nothing, at `now`; answers how each bucket was found, in their order. One that `fits` and was not
-/// `taken` was made by another in this very moment: the caller asks for those again.
+/// Takes all of it or nothing, at `now`; answers how each bucket was found, in their order. A conflict where one of them was
+/// made by another in this very moment.
 pub(super) async fn take(
     conn: &mut AsyncPgConnection,
     charges: &[Charge],

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::App,
     config::{Config, LimitStore},
-    db::{Instant, retry_conflict},
+    db::Instant,
     error::{Error, Result},
     mac::{hmac_sha256, hmac_sha256_of},
 };
@@ -91,27 +91,19 @@ impl Buckets {
 }
 
 async fn shared(app: &App, charges: &[Charge], now: Instant) -> Result<Vec<Standing>> {
-    let mut standings: Vec<Option<Standing>> = vec![None; charges.len()];
     for _ in 0..TRIES {
-        let open: Vec<(&mut Option<Standing>, Charge)> = standings
-            .iter_mut()
-            .zip(charges)
-            .filter(|(standing, _)| standing.is_none())
-            .map(|(standing, charge)| (standing, *charge))
-            .collect();
-        let wanted: Vec<Charge> = open.iter().map(|(_, charge)| *charge).collect();
-        let found = retry_conflict(|| async {
+        let found = async {
             let mut conn = app.db.conn().await?;
-            Ok(model::take(&mut conn, &wanted, now).await?)
-        })
-        .await?;
-        for ((standing, charge), found) in open.into_iter().zip(found) {
-            if found.taken || !found.fits {
-                *standing = Some(charge.standing(found.ahead, found.taken));
+            Ok(model::take(&mut conn, charges, now).await?)
+        };
+        match found.await {
+            Err(error) if Error::is_lock_conflict(&error) => {}
+            found => {
+                let standings = charges.iter().zip(found?);
+                let standings =
+                    standings.map(|(charge, found)| charge.standing(found.ahead, found.taken));
+                return Ok(standings.collect());
             }
-        }
-        if let Some(standings) = standings.iter().copied().collect() {
-            return Ok(standings);
         }
     }
     Err(Error::unavailable(

@@ -1,0 +1,1 @@
+DROP FUNCTION bucket_made_meanwhile();

@@ -9,7 +9,7 @@ use diesel::{
 
 use crate::cursor::LARGEST_COUNT;
 
-/// Puts a boxed query into an order and after (or before) a cursor, and limits it to a page and one row.
+/// Puts a boxed query into an order and after (or before) a cursor, and limits it to a page and at least one row.
 ///
 /// `keyset!(query, page, descending, |(created_at, id)| (table::created_at: Timestamptz = created_at, table::id: Uuid = id))`:
 /// all columns run in one direction, the last is the id, and one row comparison goes on from the cursor's values, so

@@ -1,4 +1,5 @@
-//! The database: pool, typed ids, enumerations, instants, migrations, and the generated `schema.rs`.
+//! The database: pool and shared connections for reads, typed ids, enumerations, instants, pages by keyset and the search
+//! behind those that no index holds, migrations, and the generated `schema.rs`.
 
 pub mod batch;
 pub mod enums;

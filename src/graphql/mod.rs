@@ -1,4 +1,5 @@
-//! The schema: roots, guard, masking, limits, scalars, connections and the set of loaders. No SQL here.
+//! The schema: roots, guard and what it notes of refusals, masking, limits and the rehearsal that they ask, execution and
+//! read plans, scalars, connections and the set of loaders. No SQL here.
 
 pub mod args;
 pub mod connection;

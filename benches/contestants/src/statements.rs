@@ -1,8 +1,8 @@
-//! The statements, as Companion sends them: the same texts, columns and types of parameters.
+//! The statements, as Companion sends them: the same texts but for the LIMIT, columns and types of parameters.
 //!
 //! They come from `src/features/{providers,users,reviews}/model`. Where those change, these have to follow: `run.py`
-//! compares the statements that PostgreSQL counts for each contestant. A LIMIT is bound here. The hand-written server reads cards, as Companion
-//! does for these selections; the stock one reads whole rows, as servers of its kind do.
+//! compares the statements that PostgreSQL counts for each contestant. A LIMIT is bound here. The hand-written
+//! server reads cards, as Companion does for these selections; the stock one reads whole rows, as servers of its kind do.
 
 use tokio_postgres::types::Type;
 

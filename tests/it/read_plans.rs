@@ -259,7 +259,7 @@ impl Writer<'_> {
                 (_, "to") if needed => Some("\"2026-11-25T00:00:00Z\""),
                 (_, "serviceId") if needed => Some("$service"),
                 (_, "first") if self.chance(60) => {
-                    Some(self.pick(&["1", "2", "3", "$few", "null"]))
+                    Some(self.pick(&["1", "2", "3", "4", "5", "$few", "null"]))
                 }
                 (_, "first") if self.chance(2) => Some(self.pick(&["0", "101"])),
                 (_, "after") if self.chance(3) => Some(self.pick(&["\"nonsense\"", "null"])),

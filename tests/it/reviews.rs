@@ -497,6 +497,26 @@ async fn reviews_come_in_pages_by_rating_the_newest_first() {
         json!({ "totalCount": 3, "nodes": [{ "rating": 5 }], "pageInfo": { "hasPreviousPage": true } })
     );
     assert_eq!(counted.statements, 3);
+    // Pages of several sizes at once, in the fields of one provider and of itself.
+    let sizes: String = (1..=8)
+        .map(|size| {
+            format!(
+                "r{size}: reviews(first: {size}) {{ nodes {{ id }} pageInfo {{ hasNextPage }} }}"
+            )
+        })
+        .collect();
+    let several = format!(
+        "query($of: ID!) {{ provider(id: $of) {{ {sizes} }} unplanned: provider(id: $of) {{ media {{ id }} {sizes} }} }}"
+    );
+    let several = mia.post(&several, json!({ "of": of })).await;
+    for size in 1..=8 {
+        for provider in ["provider", "unplanned"] {
+            let page = &several.data()[provider][format!("r{size}")];
+            let found = page["nodes"].as_array().unwrap().len();
+            let more = &page["pageInfo"]["hasNextPage"];
+            assert_eq!((found, more), (size.min(7), &json!(size < 7)), "{size}");
+        }
+    }
     for bad in [
         json!({ "of": of, "rating": 6 }),
         json!({ "of": of, "first": 0 }),

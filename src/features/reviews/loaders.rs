@@ -27,14 +27,14 @@ row_loader! {
     ReviewOfBooking: BookingId => Review, model::by_booking_ids, |review| review.booking_id
 }
 
-/// A page of a provider's visible reviews. Providers that are asked for the same page share one statement.
+/// A page of a provider's visible reviews. Providers that are asked for pages of the same size share one statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReviewsKey {
     /// Whose.
     pub provider_id: ProviderId,
     /// How many at most.
     pub limit: usize,
-    /// Which, `limit` being one more than the page.
+    /// Which, and how many are read for it, which pages of several sizes have in common ([`Page::fetch`]).
     pub query: ReviewsQuery,
     /// Whether all of them are counted, which is one more statement.
     pub count: bool,
@@ -88,13 +88,14 @@ impl<R: ListedReview> ReviewsOfProvider<R> {
     }
 
     async fn load_all(&self, keys: &[ReviewsKey]) -> Found<ReviewsKey, ReviewPage<R>> {
-        let mut pages: Fast<(&ReviewsQuery, bool), Vec<&ReviewsKey>> = Fast::default();
+        let mut pages: Fast<(&ReviewsQuery, usize, bool), Vec<&ReviewsKey>> = Fast::default();
         for key in keys {
-            pages.entry((&key.query, key.count)).or_default().push(key);
+            let page = (&key.query, key.limit, key.count);
+            pages.entry(page).or_default().push(key);
         }
         let mut found = Found::default();
-        for ((query, count), keys) in pages {
-            let outcome = load_page(&self.db, query, count, &keys).await;
+        for ((query, limit, count), keys) in pages {
+            let outcome = load_page(&self.db, query, limit, count, &keys).await;
             for key in keys {
                 let page = match &outcome {
                     Ok(slices) => slices.get(&key.provider_id).cloned().ok_or_else(|| {
@@ -112,11 +113,11 @@ impl<R: ListedReview> ReviewsOfProvider<R> {
 async fn load_page<R: ListedReview>(
     db: &Db,
     query: &ReviewsQuery,
+    limit: usize,
     count: bool,
     keys: &[&ReviewsKey],
 ) -> Result<Fast<ProviderId, ReviewPage<R>>> {
     let providers: Vec<ProviderId> = keys.iter().map(|key| key.provider_id).collect();
-    let limit = keys.first().map_or(0, |key| key.limit);
     // Counting thousands of reviews would hold up those who share a connection.
     let conn = if count {
         Reader::from(db.conn().await?)

@@ -162,11 +162,14 @@ LEFT JOIN (SELECT p AS of, sum(rating) AS total, count(*) AS number FROM booking
 ORDER BY p;
 
 INSERT INTO provider_services (id, provider_id, service_id, price_minor, currency, duration_minutes, active, version,
-                               created_at, updated_at)
-SELECT pg_temp.id('price', p * 3 + k), pg_temp.id('provider', p), pg_temp.id('service', (p * 3 + k * 7) % 20),
+                               created_at, updated_at, listed_category_id, listed_currency, listed_minor)
+SELECT pg_temp.id('price', p * 3 + k), pg_temp.id('provider', p), services.id,
        2000 + (p * 13 + k * 7) % 40 * 250, city.currency, (ARRAY[60, 90, 120])[1 + (p + k) % 3], true, 1,
-       pg_temp.at(p) + interval '2 days', pg_temp.at(p) + interval '2 days'
+       pg_temp.at(p) + interval '2 days', pg_temp.at(p) + interval '2 days',
+       CASE WHEN p % 53 <> 49 THEN services.category_id END, CASE WHEN p % 53 <> 49 THEN city.currency END,
+       CASE WHEN p % 53 <> 49 THEN least(2000 + p * 13 % 40 * 250, 2000 + (p * 13 + 7) % 40 * 250) END
 FROM generate_series(1, :n::bigint) p CROSS JOIN generate_series(0, 1) k JOIN city ON city.no = p % 100
+JOIN services ON services.id = pg_temp.id('service', (p * 3 + k * 7) % 20)
 ORDER BY p, k;
 
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency,

@@ -39,6 +39,14 @@ BEGIN
         WHERE (p.lowest_price_minor, p.lowest_price_currency) IS DISTINCT FROM (l.price_minor, l.currency);
     IF wrong > 0 THEN RAISE EXCEPTION '% providers have another lowest price than their prices', wrong; END IF;
 
+    SELECT count(*) INTO wrong FROM provider_services ps
+        JOIN services s ON s.id = ps.service_id JOIN providers p ON p.id = ps.provider_id
+        CROSS JOIN LATERAL (SELECT ps.active AND s.status = 'ACTIVE' AND p.status = 'APPROVED' AS listed) l
+        WHERE (ps.listed_category_id, ps.listed_currency, ps.listed_minor) IS DISTINCT FROM
+              (CASE WHEN l.listed THEN s.category_id END, CASE WHEN l.listed THEN p.lowest_price_currency END,
+               CASE WHEN l.listed THEN p.lowest_price_minor END);
+    IF wrong > 0 THEN RAISE EXCEPTION '% prices are listed elsewhere than they belong', wrong; END IF;
+
     SELECT count(*) INTO wrong FROM reviews r JOIN bookings b ON b.id = r.booking_id
         WHERE b.state <> 'COMPLETED' OR b.client_id <> r.author_id OR b.provider_id <> r.provider_id;
     IF wrong > 0 THEN RAISE EXCEPTION '% reviews belong to no completed booking of author and provider', wrong; END IF;

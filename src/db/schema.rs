@@ -291,6 +291,9 @@ diesel::table! {
         version -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        listed_category_id -> Nullable<Uuid>,
+        listed_currency -> Nullable<Text>,
+        listed_minor -> Nullable<Int8>,
     }
 }
 

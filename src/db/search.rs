@@ -5,7 +5,8 @@
 //! texts are wild. So the statement itself looks, in three steps of which each is for what the one before did not find:
 //!
 //! 1. **Near.** What many rows fulfil soon fills a page in the order: the next [`NEAR`] rows of its index are looked at,
-//!    one by one until the page is full.
+//!    one by one until the page is full. Where an index of another table holds one of the conditions in this order, that one
+//!    is walked ([`Walk`]), and all that is met fulfils it.
 //! 2. **Few.** What is left to find is rare. The index of each condition is asked for its first rows. Where one has no
 //!    more than [`FEW`], those are all that can match: they are looked at and sorted.
 //! 3. **All.** Every condition lets many through, but not where the page is, because it has to do with the order (names
@@ -44,6 +45,19 @@ pub struct Search {
     /// For each of those that has an index: the ids of [`FEW`] and one rows, or of more that include them, by that index
     /// and nothing else; each a whole `SELECT`.
     pub starts: Vec<Piece>,
+    /// What is walked instead of the order's own index.
+    pub walk: Option<Walk>,
+}
+
+/// An index of another table that holds a condition in the list's order. A row of the list may stand in it several times, with
+/// the same keys.
+pub struct Walk {
+    /// That table.
+    pub table: &'static str,
+    /// Its columns in the list's order; the last is the id of the list's row.
+    pub columns: Vec<Piece>,
+    /// What the index holds of it.
+    pub held: Piece,
 }
 
 /// The page in the order, which [`searched!`](crate::searched) makes.
@@ -115,74 +129,132 @@ fn all<'b>(conditions: &'b [Piece], out: &mut Out<'_, 'b>) -> QueryResult<()> {
     Ok(())
 }
 
+/// Columns with something after each.
+fn columns<'b>(
+    columns: &'b [Piece],
+    out: &mut Out<'_, 'b>,
+    after_each: impl Fn(usize) -> String,
+) -> QueryResult<()> {
+    for (number, column) in columns.iter().enumerate() {
+        out.push_sql(if number > 0 { ", " } else { "" });
+        column.walk_ast(out.reborrow())?;
+        out.push_sql(&after_each(number));
+    }
+    Ok(())
+}
+
+/// Columns as they are.
+fn plain<'b>(list: &'b [Piece], out: &mut Out<'_, 'b>) -> QueryResult<()> {
+    columns(list, out, |_| String::new())
+}
+
 impl<T> Found<T> {
-    fn columns<'b>(
-        &'b self,
-        out: &mut Out<'_, 'b>,
-        after_each: impl Fn(usize) -> String,
-    ) -> QueryResult<()> {
-        for (number, column) in self.place.columns.iter().enumerate() {
-            out.push_sql(if number > 0 { ", " } else { "" });
-            column.walk_ast(out.reborrow())?;
-            out.push_sql(&after_each(number));
-        }
-        Ok(())
+    /// The columns of the index that is walked.
+    fn walked(&self) -> &[Piece] {
+        let walk = self.search.walk.as_ref();
+        walk.map_or(&self.place.columns, |walk| &walk.columns)
     }
 
-    fn ordered<'b>(&'b self, out: &mut Out<'_, 'b>, rows: i64) -> QueryResult<()> {
+    fn walked_table(&self) -> &'static str {
+        let walk = self.search.walk.as_ref();
+        walk.map_or(self.table, |walk| walk.table)
+    }
+
+    /// In the list's order, by these columns.
+    fn ordered<'b>(&'b self, by: &'b [Piece], out: &mut Out<'_, 'b>, rows: i64) -> QueryResult<()> {
         out.push_sql(" ORDER BY ");
         let direction = if self.place.down { " DESC" } else { " ASC" };
-        self.columns(out, |_| direction.to_owned())?;
+        columns(by, out, |_| direction.to_owned())?;
         out.push_sql(&format!(" LIMIT {rows}"));
         Ok(())
     }
 
-    /// What the index holds, and where the page begins.
-    fn held<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
-        all(&self.search.held, out)?;
+    /// Where the page begins, by these columns.
+    fn begin<'b>(&'b self, by: &'b [Piece], out: &mut Out<'_, 'b>) -> QueryResult<()> {
         if let Some(from) = &self.place.from {
             out.push_sql(" AND (");
-            self.columns(out, |_| String::new())?;
+            plain(by, out)?;
             out.push_sql(if self.place.down { ") < " } else { ") > " });
             from.walk_ast(out.reborrow())?;
         }
         Ok(())
     }
 
+    /// What the order's index holds, and where the page begins.
+    fn held<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        all(&self.search.held, out)?;
+        self.begin(&self.place.columns, out)
+    }
+
+    /// The same of the index that is walked.
+    fn held_walked<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        match &self.search.walk {
+            Some(walk) => {
+                walk.held.walk_ast(out.reborrow())?;
+                self.begin(&walk.columns, out)
+            }
+            None => self.held(out),
+        }
+    }
+
     /// The keys of the next rows of the order, from the index alone.
     fn next<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
         out.push_sql("next AS MATERIALIZED (SELECT ");
-        self.columns(out, |number| format!(" AS k{number}"))?;
-        out.push_sql(&format!(" FROM {} WHERE ", self.table));
-        self.held(out)?;
-        self.ordered(out, NEAR)?;
+        columns(self.walked(), out, |number| format!(" AS k{number}"))?;
+        out.push_sql(&format!(" FROM {} WHERE ", self.walked_table()));
+        self.held_walked(out)?;
+        self.ordered(self.walked(), out, NEAR)?;
         out.push_sql(")");
         Ok(())
     }
 
     /// Up to the last of them. The CASE hides the conditions from the planner, which would enter an index of theirs.
     fn near<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
-        let table = self.table;
         let (end, back) = if self.place.down {
             (">=", "ASC")
         } else {
             ("<=", "DESC")
         };
-        out.push_sql(&format!(
-            ", near AS MATERIALIZED (SELECT {table}.id FROM {table} WHERE "
-        ));
-        self.held(out)?;
+        out.push_sql(", near AS MATERIALIZED (SELECT ");
+        if self.search.walk.is_some() {
+            out.push_sql("DISTINCT ON (");
+            plain(self.walked(), out)?;
+            out.push_sql(") ");
+        }
+        if let Some(id) = self.walked().last() {
+            id.walk_ast(out.reborrow())?;
+        }
+        out.push_sql(&format!(" AS id FROM {} WHERE ", self.walked_table()));
+        self.held_walked(out)?;
         out.push_sql(" AND (");
-        self.columns(out, |_| String::new())?;
+        plain(self.walked(), out)?;
         out.push_sql(&format!(
             ") {end} (SELECT {} FROM next ORDER BY {} LIMIT 1) AND CASE WHEN ",
             self.keys(""),
             self.keys(back)
         ));
-        all(&self.search.each, out)?;
+        self.each(out)?;
         out.push_sql(" THEN true ELSE false END");
-        self.ordered(out, self.place.limit)?;
+        self.ordered(self.walked(), out, self.place.limit)?;
         out.push_sql(")");
+        Ok(())
+    }
+
+    /// Whether a row that is met on the walk is looked for.
+    fn each<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        let Some(walk) = &self.search.walk else {
+            return all(&self.search.each, out);
+        };
+        let table = self.table;
+        out.push_sql(&format!("EXISTS (SELECT FROM {table} WHERE {table}.id = "));
+        if let Some(id) = walk.columns.last() {
+            id.walk_ast(out.reborrow())?;
+        }
+        out.push_sql(" AND ");
+        all(&self.search.held, out)?;
+        out.push_sql(" AND ");
+        all(&self.search.each, out)?;
+        out.push_sql(" OFFSET 0)");
         Ok(())
     }
 
@@ -232,10 +304,12 @@ impl<T> QueryFragment<Pg> for Found<T> {
         self.held(&mut out)?;
         out.push_sql(" AND ");
         all(&self.search.rest, &mut out)?;
-        self.ordered(&mut out, limit)?;
+        self.ordered(&self.place.columns, &mut out, limit)?;
         // OFFSET 0 finds first and sorts then; with the order in sight the planner would walk it once more.
         out.push_sql(") UNION ALL (SELECT found.id FROM (SELECT ");
-        self.columns(&mut out, |number| format!(" AS k{number}"))?;
+        columns(&self.place.columns, &mut out, |number| {
+            format!(" AS k{number}")
+        })?;
         out.push_sql(&format!(
             ", {table}.id FROM {table} WHERE {} AND NOT EXISTS (SELECT FROM few) AND ",
             self.is_short()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     keyset_plans::many_providers,
-    providers::{apply, approve, price, reviewer, service, slug},
+    providers::{PRICE, apply, approve, price, reviewer, service, slug},
     support::{Client, TestApp},
 };
 
@@ -188,6 +188,89 @@ async fn conditions_hold_together_and_for_one_price() {
         let answer = client.post(SEARCH, json!({ "filter": bad })).await;
         assert_eq!(answer.error_code(), "BAD_REQUEST", "{bad}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_by_price_of_a_service_follows_every_change() {
+    let app = TestApp::start().await;
+    let staff = reviewer(&app).await;
+    let walk = service(&app, &staff, "Walk", "city-companion").await;
+    let chess = service(&app, &staff, "Chess", "tutoring").await;
+    let (ann, ann_id) = provider(&app, &staff, "Ann", "berlin").await;
+    let (bob, _) = provider(&app, &staff, "Bob", "berlin").await;
+    let (cat, _) = provider(&app, &staff, "Cat", "paris").await;
+    for (client, service, amount, currency) in [
+        (&ann, &walk, 5000, "EUR"),
+        (&bob, &walk, 4000, "EUR"),
+        (&bob, &chess, 6000, "EUR"),
+        (&cat, &walk, 100, "USD"),
+    ] {
+        price(client, service, amount, currency, 60).await;
+    }
+    let [tutoring, city] = [
+        slug(&app, "categories", "tutoring").await,
+        slug(&app, "categories", "city-companion").await,
+    ];
+    let anyone = app.anonymous();
+    // By Walk, by Chess, of the two categories, in euros.
+    let look = async |expected: [&[&str]; 5], what: &str| {
+        let filters = [
+            json!({ "serviceId": walk }),
+            json!({ "serviceId": chess }),
+            json!({ "categoryId": city }),
+            json!({ "categoryId": tutoring }),
+            json!({ "price": { "currency": "EUR", "minMinor": 1000 } }),
+        ];
+        for (filter, expected) in filters.into_iter().zip(expected) {
+            let found = names(&anyone, filter.clone(), "PRICE").await;
+            assert_eq!(found, expected, "{what}: {filter}");
+        }
+    };
+    let chess_by_bob: &[&str] = &["Bob"];
+    let all: &[&str] = &["Bob", "Ann", "Cat"];
+    let euros: &[&str] = &["Bob", "Ann"];
+    look([all, chess_by_bob, all, chess_by_bob, euros], "set").await;
+
+    // The cheapest price of all counts, whatever service it is of.
+    price(&ann, &chess, 3000, "EUR", 60).await;
+    let ann_first: &[&str] = &["Ann", "Bob", "Cat"];
+    let both: &[&str] = &["Ann", "Bob"];
+    look([ann_first, both, ann_first, both, both], "cheaper").await;
+
+    let mutation = async |text: String| {
+        let field = text.split([' ', '(']).nth(2).unwrap().to_owned();
+        staff.query(&text).await.payload(&field).clone()
+    };
+    mutation(format!("mutation {{ serviceUpdate(id: \"{chess}\", input: {{ categoryId: \"{city}\" }}) {{ userErrors {{ code }} }} }}")).await;
+    look([ann_first, both, ann_first, &[], both], "moved").await;
+
+    mutation(format!("mutation {{ providerSuspend(id: \"{ann_id}\", input: {{ reason: \"x\" }}) {{ userErrors {{ code }} }} }}")).await;
+    let without_ann: &[&str] = &["Bob", "Cat"];
+    look(
+        [without_ann, chess_by_bob, without_ann, &[], chess_by_bob],
+        "suspended",
+    )
+    .await;
+    mutation(format!(
+        "mutation {{ providerReinstate(id: \"{ann_id}\") {{ userErrors {{ code }} }} }}"
+    ))
+    .await;
+    look([ann_first, both, ann_first, &[], both], "reinstated").await;
+
+    mutation(format!(
+        "mutation {{ serviceArchive(id: \"{chess}\") {{ userErrors {{ code }} }} }}"
+    ))
+    .await;
+    look([all, &[], all, &[], euros], "archived").await;
+
+    let off =
+        json!({ "amountMinor": 4000, "currency": "EUR", "durationMinutes": 60, "active": false });
+    let withdrawn = bob
+        .post(PRICE, json!({ "service": walk, "input": off }))
+        .await;
+    withdrawn.payload("providerServicePricingSet");
+    let without_bob: &[&str] = &["Ann", "Cat"];
+    look([without_bob, &[], without_bob, &[], &["Ann"]], "withdrawn").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

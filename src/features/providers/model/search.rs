@@ -22,7 +22,7 @@ use crate::{
         ids::{CategoryId, CityId, ProviderId, ServiceId},
         keyset::{Counted, Limited, containing},
         schema::{provider_services, providers},
-        search::{FEW, Piece, Search, Unseen, has_trigram},
+        search::{FEW, Piece, Search, Unseen, Walk, has_trigram},
     },
     error::Result,
     keyset, searched, sql_expression,
@@ -287,6 +287,41 @@ fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
     starts
 }
 
+/// The index of prices that holds one of the conditions in the order PRICE. A city's own index of this order has fewer rows.
+fn by_price(filter: &Filter) -> Option<Walk> {
+    let listed = provider_services::listed_minor.is_not_null();
+    let held: Piece = match (
+        filter.city_id,
+        filter.service_id,
+        filter.category_id,
+        &filter.price,
+    ) {
+        (None, Some(service), _, _) => {
+            Box::new(provider_services::service_id.eq(service).and(listed))
+        }
+        (None, None, Some(category), _) => Box::new(
+            provider_services::listed_category_id
+                .eq(category)
+                .and(listed),
+        ),
+        (None, None, None, Some(range)) => Box::new(
+            provider_services::currency
+                .eq(range.currency.clone())
+                .and(listed),
+        ),
+        _ => return None,
+    };
+    Some(Walk {
+        table: "provider_services",
+        columns: vec![
+            Box::new(provider_services::listed_currency),
+            Box::new(provider_services::listed_minor),
+            Box::new(provider_services::provider_id),
+        ],
+        held,
+    })
+}
+
 /// What no index holds in this order; nothing when one does.
 fn search(filter: &Filter, order: &Order) -> Option<Search> {
     if filter.is_indexed(order) {
@@ -325,6 +360,10 @@ fn search(filter: &Filter, order: &Order) -> Option<Search> {
         rest: conditions(false),
         each: conditions(true),
         starts: starts(filter, by_rating),
+        walk: match order {
+            Order::Price(_) => by_price(filter),
+            _ => None,
+        },
     })
 }
 

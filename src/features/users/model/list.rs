@@ -176,6 +176,7 @@ fn search(filter: &Filter) -> Option<Search> {
         rest: Vec::new(),
         each: Vec::new(),
         starts: Vec::new(),
+        walk: None,
     };
     if let Some(status) = *status {
         search.held.push(Box::new(users::status.eq(status)));

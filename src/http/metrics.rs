@@ -1,6 +1,9 @@
 //! `GET /metrics`: Prometheus text.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     extract::State,
@@ -10,6 +13,9 @@ use http::header;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use super::{problem::Problem, router::Http};
+
+/// How long a sample is kept as it is.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 /// Upper bounds of the latencies counted, in seconds.
@@ -25,6 +31,18 @@ pub fn install() {
             .inspect_err(|error| tracing::error!(%error, "no metrics"))
             .ok()
     });
+}
+
+/// Counts the samples of histograms into their buckets, again and again: until then each sample is kept, and a server
+/// that nobody scrapes would grow with every request. Never ends.
+pub async fn upkeep() {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        ticks.tick().await;
+        if let Some(handle) = RECORDER.get().and_then(Option::as_ref) {
+            handle.run_upkeep();
+        }
+    }
 }
 
 /// What was recorded so far.

@@ -170,6 +170,7 @@ pub async fn run(
         }
         None => None,
     };
+    let upkeep = tokio::spawn(metrics::upkeep());
     serve(
         listener,
         router(http, more),
@@ -178,6 +179,7 @@ pub async fn run(
         stop,
     )
     .await;
+    upkeep.abort();
     if let Some(beside) = beside {
         beside.abort();
     }

@@ -244,8 +244,13 @@ impl Currency {
     /// # Errors
     /// [`MoneyError::UnknownCurrency`].
     pub fn parse(code: &str) -> Result<Self, MoneyError> {
+        // As three bytes, which compare as one number: every price of a list is parsed.
+        let wanted: &[u8; 3] = code
+            .as_bytes()
+            .try_into()
+            .map_err(|_| MoneyError::UnknownCurrency)?;
         CURRENCIES
-            .binary_search_by(|info| info.code.cmp(code))
+            .binary_search_by(|info| info.code.as_bytes().first_chunk().cmp(&Some(wanted)))
             .ok()
             .and_then(|index| CURRENCIES.get(index))
             .map(Self)

@@ -7,11 +7,23 @@ use jiff::Timestamp;
 
 use crate::db::ids::TypedId;
 
+/// What a text has room for before it must grow.
+const TEXT: usize = 1024;
+
 /// A buffer of JSON text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Json {
     text: Vec<u8>,
     failed: bool,
+}
+
+impl Default for Json {
+    fn default() -> Self {
+        Self {
+            text: Vec::with_capacity(TEXT),
+            failed: false,
+        }
+    }
 }
 
 impl Json {

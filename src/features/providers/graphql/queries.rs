@@ -54,7 +54,9 @@ impl ProviderQueries {
             let rows = query.rows(ctx.app()).await?;
             Ok(found(rows, &query.order, Provider))
         };
-        Planned::narrow(ctx, cards, rows).await
+        // Boxed, or the future of every field of `Query` would be as large as the search's, and be moved as often as it is
+        // wrapped.
+        Box::pin(Planned::narrow(ctx, cards, rows)).await
     }
 
     /// One provider; null when there is none with this id or you may not know of it.

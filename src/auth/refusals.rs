@@ -1,15 +1,15 @@
-//! How often a refusal of staff's fields is written to the audit trail for who is not of staff.
+//! How often a refusal is written to the audit trail where each of them would be too many.
 
 use std::time::Duration;
 
 use moka::sync::Cache;
+use uuid::Uuid;
 
-use crate::db::ids::UserId;
-
-/// Which refusals of staff's fields to people without any permission were written down lately: one a minute for each
-/// person and field, so that not everybody can fill the trail, which nobody can empty. Those of staff all are.
+/// Which refusals were written down lately, of those that are written once a minute only, so that not everybody can fill
+/// the trail, which nobody can empty: staff's fields asked for by people without any permission, by person and field; and
+/// documents of staff that can't be executed, by session, field and code.
 #[derive(Clone)]
-pub struct RecentRefusals(Cache<(UserId, &'static str), ()>);
+pub struct RecentRefusals(Cache<(Uuid, &'static str, &'static str), ()>);
 
 impl RecentRefusals {
     const KEPT: Duration = Duration::from_secs(60);
@@ -24,9 +24,11 @@ impl RecentRefusals {
         Self(cache)
     }
 
-    /// Whether this one was not written down in the last minute; it is from now on.
-    pub fn is_new(&self, person: UserId, field: &'static str) -> bool {
-        self.0.entry((person, field)).or_insert(()).is_fresh()
+    /// Whether a refusal of this field with this code to this person or session was not written down in the last minute;
+    /// it is from now on.
+    pub fn is_new(&self, whose: Uuid, field: &'static str, code: &'static str) -> bool {
+        let entry = self.0.entry((whose, field, code));
+        entry.or_insert(()).is_fresh()
     }
 }
 

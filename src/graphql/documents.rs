@@ -18,7 +18,10 @@ use moka::sync::Cache;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::limits::{CostModel, LimitError, LimitKind, scan, structure};
+use super::{
+    limits::{CostModel, LimitError, LimitKind, scan, structure},
+    refused::Asked,
+};
 use crate::error::{Error, Result};
 
 /// Text kept at most, in bytes; a parsed document takes about ten times its text.
@@ -82,8 +85,10 @@ pub enum DocumentError {
     NotListed,
     /// The text does not parse.
     Syntax(async_graphql::ServerError),
-    /// A limit refuses it.
+    /// A limit refuses it before it is parsed.
     Limit(LimitError),
+    /// A limit refuses what it asks for.
+    Structure(LimitError, Asked),
 }
 
 /// The two forms of a manifest: a map from hash to text, or the one of Apollo's tools.
@@ -203,8 +208,10 @@ impl Documents {
             }
             DocumentError::Syntax(error)
         })?;
-        structure(&document, model).map_err(DocumentError::Limit)?;
-        Ok(document)
+        match structure(&document, model) {
+            Ok(()) => Ok(document),
+            Err(error) => Err(DocumentError::Structure(error, Asked::of(&document, None))),
+        }
     }
 }
 

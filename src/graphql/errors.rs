@@ -59,6 +59,14 @@ fn with_code(mut error: ServerError, code: TopLevelCode, request_id: &str) -> Se
     error
 }
 
+/// Whether [`mask`] answers `BAD_REQUEST` for it.
+pub fn is_bad_request(error: &ServerError) -> bool {
+    match error.source::<Error>() {
+        Some(ours) => matches!(ours, Error::BadRequest(_)),
+        None => error.source.is_none(),
+    }
+}
+
 /// What a client may see of an error that execution answered; the cause is logged with the request id.
 ///
 /// Errors without a source and without a path come from parsing, validation and coercion, whose texts speak of the

@@ -33,7 +33,8 @@ use crate::{
     graphql::{
         documents::{Document, DocumentError},
         errors::TopLevelCode,
-        limits::{Cost, Measured, measure},
+        limits::{Cost, LimitError, Measured, measure},
+        refused::Asked,
     },
 };
 
@@ -45,10 +46,47 @@ struct Prepared {
     measured: Measured,
 }
 
+/// An operation that can't be executed.
+struct Unfit {
+    answer: Box<Answer>,
+    asked: Asked,
+}
+
+impl Unfit {
+    fn limit(error: LimitError, asked: Asked) -> Self {
+        let answer = Answer::limit(error);
+        Self { answer, asked }
+    }
+
+    fn unread(answer: Box<Answer>) -> Self {
+        let asked = Asked::Unread;
+        Self { answer, asked }
+    }
+}
+
 /// Everything a request becomes before it is executed.
 struct Plan {
     batch: bool,
-    operations: Vec<Result<Prepared, Box<Answer>>>,
+    operations: Vec<Result<Prepared, Unfit>>,
+}
+
+impl Plan {
+    /// Notes that all of it is refused.
+    fn in_vain(&self, trail: &Trail, answer: &Answer) {
+        for operation in &self.operations {
+            match operation {
+                Ok(Prepared {
+                    document,
+                    operation_name,
+                    ..
+                }) => {
+                    let asked = Asked::of(document, operation_name.as_deref());
+                    answer.in_vain(trail, &asked);
+                }
+                Err(unfit) => unfit.answer.in_vain(trail, &unfit.asked),
+            }
+        }
+    }
 }
 
 /// `GET /graphql` and `POST /graphql`.
@@ -115,12 +153,24 @@ async fn answer(
     let plan = plan(http, operations?);
     let viewer = viewer(http, info, &parts.headers, &plan).await?;
     info.is_by(viewer.user_id());
-    let sum = check(http, &plan, parts.method == Method::GET)?;
+    let trail = Arc::new(Trail::new(http, info, &viewer));
     let show_cost = parts
         .headers
         .get("x-cost")
         .is_some_and(|value| value == HeaderValue::from(1));
-    *standings = take(http, &viewer, &plan).await?;
+    let admitted = match check(http, &plan, parts.method == Method::GET) {
+        Ok(sum) => take(http, &viewer, &plan).await.map(|taken| (sum, taken)),
+        Err(refused) => Err(refused),
+    };
+    let (sum, taken) = match admitted {
+        Ok(admitted) => admitted,
+        Err(refused) => {
+            plan.in_vain(&trail, &refused);
+            trail.write().await;
+            return Err(refused);
+        }
+    };
+    *standings = taken;
     let shown_cost = |requested: u64| show_cost.then(|| AnswerCost::new(requested, standings));
     if let Some(refused) = standings.refused() {
         let mut answer = Answer::rate_limited(refused);
@@ -128,7 +178,6 @@ async fn answer(
         return Err(answer);
     }
 
-    let trail = Arc::new(Trail::new(http, info, &viewer));
     let mut answers = Vec::with_capacity(plan.operations.len());
     for prepared in plan.operations {
         answers.push(match prepared {
@@ -138,7 +187,10 @@ async fn answer(
                 answer.cost = shown_cost(cost);
                 answer
             }
-            Err(refused) => refused,
+            Err(Unfit { answer, asked }) => {
+                answer.in_vain(&trail, &asked);
+                answer
+            }
         });
     }
     trail.write().await;
@@ -179,7 +231,7 @@ fn plan(http: &Http, operations: Operations) -> Plan {
     }
 }
 
-fn prepare(http: &Http, operation: Operation) -> Result<Prepared, Box<Answer>> {
+fn prepare(http: &Http, operation: Operation) -> Result<Prepared, Unfit> {
     let Operation {
         query,
         hash,
@@ -198,7 +250,7 @@ fn prepare(http: &Http, operation: Operation) -> Result<Prepared, Box<Answer>> {
         &variables,
         limits,
     )
-    .map_err(Answer::limit)?;
+    .map_err(|error| Unfit::limit(error, Asked::of(&document, operation_name.as_deref())))?;
     Ok(Prepared {
         document,
         operation_name,
@@ -207,7 +259,7 @@ fn prepare(http: &Http, operation: Operation) -> Result<Prepared, Box<Answer>> {
     })
 }
 
-fn refused_document(error: DocumentError) -> Box<Answer> {
+fn refused_document(error: DocumentError) -> Unfit {
     let plain = |message: &str, reason: &str| {
         let mut answer = Answer::document(async_graphql::ServerError::new(message, None));
         answer.extend("reason", reason.into());
@@ -215,17 +267,22 @@ fn refused_document(error: DocumentError) -> Box<Answer> {
     };
     match error {
         // Apollo's clients know this message by heart and answer it with the text.
-        DocumentError::NotFound => plain("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"),
-        DocumentError::Mismatch => plain(
+        DocumentError::NotFound => Unfit {
+            answer: plain("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"),
+            // Nothing was refused: the text comes next.
+            asked: Asked::Fields(Vec::new()),
+        },
+        DocumentError::Mismatch => Unfit::unread(plain(
             "provided sha does not match query",
             "PERSISTED_QUERY_MISMATCH",
-        ),
-        DocumentError::NotListed => plain(
+        )),
+        DocumentError::NotListed => Unfit::unread(plain(
             "Only operations of the manifest are accepted here.",
             "PERSISTED_QUERY_NOT_LISTED",
-        ),
-        DocumentError::Syntax(error) => Answer::document(error),
-        DocumentError::Limit(error) => Answer::limit(error),
+        )),
+        DocumentError::Syntax(error) => Unfit::unread(Answer::document(error)),
+        DocumentError::Limit(error) => Unfit::limit(error, Asked::Unread),
+        DocumentError::Structure(error, asked) => Unfit::limit(error, asked),
     }
 }
 

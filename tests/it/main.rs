@@ -51,6 +51,7 @@ mod providers;
 mod providers_search;
 mod read_plans;
 mod readers;
+mod refused_documents;
 mod reports;
 mod reviews;
 mod roles;

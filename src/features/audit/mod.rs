@@ -5,8 +5,8 @@
 //! person who is gone: what was done from it to others has to be found afterwards.
 //!
 //! What staff are refused has its row: each field that needs a permission and was asked for without it, and each user
-//! error of a mutation by who has the permission ([`refusals`]). A request that is malformed (`BAD_REQUEST`) has none, and
-//! who has no permission at all has one a minute and field.
+//! error of a mutation by who has the permission ([`refusals`]); and, once a minute for each session, each field of staff in
+//! a document that can't be executed. Who has no permission at all has one a minute and field.
 //!
 //! Every change of state has its row, one that follows from another (a profile that closes with its account, a review that
 //! a no-show hides) has one of its own. None have refreshes that go well, whose session tells when it was last used; the

@@ -14,6 +14,8 @@ use crate::{app::App, auth::viewer::Viewer, error::Result};
 
 /// The action of a field that was refused before anything of it was looked at.
 pub const FORBIDDEN: &str = "access.refused";
+/// Stands for the field where a document does not parse, so that nobody knows what it asks for.
+pub const DOCUMENT: &str = "(document)";
 
 /// The ids told of one refusal; no list of them is longer in the schema.
 const IDS: usize = 100;
@@ -21,7 +23,7 @@ const IDS: usize = 100;
 /// Why a field was refused to somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {
-    /// The field of `Query` or `Mutation`.
+    /// The field of `Query` or `Mutation`, or [`DOCUMENT`].
     pub field: &'static str,
     /// What the trail calls it, [`FORBIDDEN`] or [`action`].
     pub action: &'static str,

@@ -7,7 +7,7 @@ use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::accept::Media;
+use super::{accept::Media, trail::Trail};
 use crate::{
     error::Error,
     features::limits::bucket::Standing,
@@ -15,6 +15,7 @@ use crate::{
         errors::{TopLevelCode, top_level},
         limits::{LimitError, LimitKind},
         plan::json::write_value,
+        refused::Asked,
     },
     http::{limits::Standings, problem::retry_seconds},
 };
@@ -148,6 +149,13 @@ impl Answer {
                 .extensions
                 .get_or_insert_default()
                 .set(name, value.clone());
+        }
+    }
+
+    /// Notes for the audit trail that this answers what was asked for by a document that can't be executed.
+    pub(super) fn in_vain(&self, trail: &Trail, asked: &Asked) {
+        for fault in &self.faults {
+            trail.in_vain(fault.code, asked);
         }
     }
 

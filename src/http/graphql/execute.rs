@@ -25,6 +25,7 @@ use crate::{
         context::RequestContext,
         errors::{TopLevelCode, mask},
         execution::is_refused,
+        refused::Asked,
     },
     http::{request::RequestInfo, router::Http},
 };
@@ -74,7 +75,11 @@ pub(super) async fn execute(
     let request = request.data(RequestContext::new(app, viewer.clone(), refusals));
     let (executor, trail) = (http.executor.clone(), trail.clone());
     let work = async move {
+        let operation = request.operation_name.clone();
         let response = executor.execute(&document, request).await;
+        if let Some(asked) = Asked::in_vain(&document, operation.as_deref(), &response) {
+            trail.in_vain(TopLevelCode::BadRequest, &asked);
+        }
         // Held until here by a mutation that nobody waits for any more.
         drop(trail);
         response

@@ -9,6 +9,10 @@ use crate::{
     auth::viewer::Viewer,
     db::stats::{SQL_STATS, SqlStats},
     features::audit::refusals::{self, Refusals},
+    graphql::{
+        errors::TopLevelCode,
+        refused::{self, Asked},
+    },
     http::{request::RequestInfo, router::Http},
 };
 
@@ -30,6 +34,11 @@ impl Trail {
             viewer: viewer.clone(),
             refusals: Arc::default(),
         }
+    }
+
+    /// Notes what was asked for by a document that can't be executed.
+    pub(super) fn in_vain(&self, code: TopLevelCode, asked: &Asked) {
+        refused::in_vain(&self.http.app, &self.viewer, &self.refusals, code, asked);
     }
 
     fn begin(&self) -> Option<JoinHandle<()>> {

@@ -18,7 +18,7 @@ pub struct Rehearsed {
 }
 
 impl Rehearsed {
-    /// The text at a path of its arguments (`input.email`).
+    /// The text at a path of its arguments (`input.email`), or the name of an enumeration's value.
     pub fn text(&self, path: &str) -> Option<&str> {
         let mut path = path.split('.');
         let first = path.next()?;
@@ -29,6 +29,7 @@ impl Rehearsed {
         });
         match found? {
             Value::String(text) => Some(text),
+            Value::Enum(name) => Some(name),
             _ => None,
         }
     }

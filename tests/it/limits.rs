@@ -394,6 +394,69 @@ async fn an_account_pays_only_for_what_is_executed() {
     }
 }
 
+/// Whatever has no mail sent to an address keeps nobody else from having one sent there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_sends_no_mail_uses_up_nobodys_mails() {
+    let app = TestApp::start_with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.sign_in_limits.per_account_per_minute = 2;
+    })
+    .await;
+    let (anyone, eve) = (app.anonymous(), app.user("Eve").await);
+    app.sql("UPDATE users SET username = 'eve'").await;
+    let register = "mutation($input: AuthRegisterInput!) { authRegister(input: $input) { emailSent userErrors { code } } }";
+    let good = json!({ "email": "mia@example.org", "password": "correct horse battery", "displayName": "Mia" });
+    let but = |name: &str, value: &str| {
+        let mut input = good.clone();
+        input[name] = value.into();
+        json!({ "input": input })
+    };
+    let send = |purpose: &str| {
+        format!(
+            "mutation {{ emailCodeSend(email: \"mia@example.org\", purpose: {purpose}) {{ emailSent userErrors {{ code }} }} }}"
+        )
+    };
+    let link = send("LINK");
+    let none = json!({});
+    for (number, (query, variables)) in [
+        (register, but("password", "short")),
+        (register, but("password", "password1")),
+        (register, but("displayName", " ")),
+        (register, but("username", "!")),
+        (&link, none.clone()),
+    ]
+    .iter()
+    .cycle()
+    .take(10)
+    .enumerate()
+    {
+        let answer = post_from(&anyone, &somewhere(number), query, variables.clone()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let payload = answer.body["data"].as_object().unwrap().values().next();
+        assert_eq!(payload.unwrap()["emailSent"], false, "{}", answer.body);
+    }
+    // What adds an address to an account uses up that account's, whose session is too old here.
+    app.advance(SignedDuration::from_mins(16)).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(ask(&eve, &link).await.status);
+    }
+    assert_eq!(statuses, [200, 200, 429]);
+    // A taken username is told after a try, and so written down.
+    let taken = but("username", "eve");
+    let taken = post_from(&anyone, &somewhere(20), register, taken).await;
+    let error = &taken.body["data"]["authRegister"]["userErrors"][0]["code"];
+    assert_eq!(error, "ALREADY_EXISTS");
+    let written = "audit_events WHERE action = 'auth.register' AND outcome = 'REFUSED' AND after = '{\"code\": \"ALREADY_EXISTS\"}'";
+    assert_eq!(app.count(written).await, 1);
+    let input = json!({ "input": good });
+    let sent = post_from(&anyone, &somewhere(21), register, input).await;
+    let payload = &sent.body["data"]["authRegister"];
+    assert_eq!(payload["emailSent"], true, "{}", sent.body);
+    let over = post_from(&anyone, &somewhere(22), &send("SIGN_UP"), none).await;
+    assert_eq!(over.limits, "\"account\";r=0;t=30");
+}
+
 /// Two servers of one database, by one clock.
 async fn pair(change: impl Fn(&mut Config)) -> (TestApp, TestApp) {
     let change = |config: &mut Config| {

@@ -45,6 +45,48 @@ pub struct Registration {
     pub language: Language,
 }
 
+/// What of a registration names its account, as it is kept.
+struct Named {
+    email: String,
+    display_name: String,
+    username: Option<String>,
+}
+
+impl Named {
+    /// From what was typed; the password has to fit the rest.
+    fn checked(
+        email: &str,
+        password: &Password,
+        display_name: &str,
+        username: Option<&str>,
+    ) -> Result<Self> {
+        let mut problems = Problems::new();
+        let email = address(&mut problems, "input.email", email);
+        let display_name = text::single_line(display_name, 1..=100);
+        let display_name = problems.take("input.displayName", display_name);
+        let username =
+            username.and_then(|typed| problems.take("input.username", text::username(typed)));
+        let good = password.check(email.as_deref(), username.as_deref());
+        problems.take("input.password", good);
+        problems.check()?;
+        Ok(Self {
+            email: email.unwrap_or_default(),
+            display_name: display_name.unwrap_or_default(),
+            username,
+        })
+    }
+}
+
+/// Whether each of these has the right form for a registration: no other one tries its address.
+pub fn is_well_formed(
+    email: &str,
+    password: &Password,
+    display_name: &str,
+    username: Option<&str>,
+) -> bool {
+    Named::checked(email, password, display_name, username).is_ok()
+}
+
 /// What waits beside a code until its address is proved; the password only as its hash.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -65,37 +107,43 @@ pub(super) fn address(problems: &mut Problems, path: &str, typed: &str) -> Optio
 /// (`details.retryAfterMs`), `UNAVAILABLE`.
 pub async fn register(app: &App, viewer: &Viewer, new: &Registration) -> Result<()> {
     let now = app.clock.now();
-    let mut problems = Problems::new();
-    let email = address(&mut problems, "input.email", &new.email);
-    let display_name = text::single_line(&new.display_name, 1..=100);
-    let display_name = problems.take("input.displayName", display_name);
-    let username = new.username.as_deref();
-    let username =
-        username.and_then(|typed| problems.take("input.username", text::username(typed)));
-    let good = new.password.check(email.as_deref(), username.as_deref());
-    problems.take("input.password", good);
-    problems.check()?;
+    let Named {
+        email,
+        display_name,
+        username,
+    } = Named::checked(
+        &new.email,
+        &new.password,
+        &new.display_name,
+        new.username.as_deref(),
+    )?;
     mail::require(app)?;
     // For a known address too: the same work for all.
     let password_hash = app.passwords.hash(&new.password).await?;
     if let Some(username) = &username {
         let mut conn = app.db.conn().await?;
         if users::has_username(&mut conn, username).await? {
-            return Err(
-                Problem::new(ErrorCode::AlreadyExists, "This username is taken.")
-                    .at("input.username")
-                    .into(),
-            );
+            let refusal = Problem::new(ErrorCode::AlreadyExists, "This username is taken.");
+            // It used up a try of the address, whose owner gets no mail that tells so.
+            let owner = owner_of_address(&mut conn, &email).await?;
+            let entry = Entry {
+                action: "auth.register",
+                target: owner.map(|owner| ("usr", owner.id.0)),
+                after: Some(json!({ "code": refusal.code.as_str() })),
+                ..Entry::default()
+            };
+            audit::record_refused(&mut conn, app, viewer, now, entry).await?;
+            return Err(refusal.at("input.username").into());
         }
     }
     let pending = Pending {
-        display_name: display_name.unwrap_or_default(),
+        display_name,
         username,
         language: new.language,
         password_hash: password_hash.expose().to_owned(),
     };
     let order = Order {
-        email: email.unwrap_or_default(),
+        email,
         purpose: CodePurpose::SignUp,
         user_id: None,
         language: new.language,

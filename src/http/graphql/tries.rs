@@ -2,14 +2,16 @@
 //!
 //! An address pays for each try that is written in a document. An account pays only for what will be executed: else
 //! whoever knows somebody's address could use up their tries with documents that are refused or skip what they ask for,
-//! and nothing would tell of it. Everything is taken before anything is executed, all of it or nothing.
+//! and nothing would tell of it. For the same reason a registration pays only when it is well formed, and what adds an
+//! address to the viewer's account pays for that account, not for the address. Everything is taken before anything is
+//! executed, all of it or nothing.
 
 use async_graphql::parser::types::OperationType;
 
 use super::{Answer, Plan, Prepared, execute::request};
 use crate::{
-    auth::viewer::Viewer,
-    features::accounts::service as accounts,
+    auth::{passwords::Password, viewer::Viewer},
+    features::accounts::{email, service as accounts},
     graphql::{
         limits::{LimitError, LimitKind, root_arguments, select},
         rehearsal::Rehearsed,
@@ -24,14 +26,16 @@ use crate::{
 /// The fields that try an account, with what of their arguments names it. What sends a mail is limited by address of the
 /// mail besides (rule 22).
 const ACCOUNTS: [(&str, &str, Tried); 6] = [
-    ("authRegister", "input.email", Tried::Address),
+    (REGISTER, "input.email", Tried::Address),
     (LOGIN, "login", Tried::Password),
-    ("emailCodeSend", "email", Tried::Address),
+    (SEND, "email", Tried::Address),
     ("emailVerify", "email", Tried::Code),
     ("passwordReset", "email", Tried::Code),
     ("accountLinkEmail", "email", Tried::Code),
 ];
+const REGISTER: &str = "authRegister";
 const LOGIN: &str = "authLogin";
+const SEND: &str = "emailCodeSend";
 /// Tries the viewer's own account: whose password is guessed by who has taken a session over.
 const OWN: &str = "passwordChange";
 
@@ -157,15 +161,31 @@ async fn take_accounts(http: &Http, taken: &mut Taken<'_>, viewer: &Viewer, prep
 
 /// The account that a field tries, and how.
 fn account(viewer: &Viewer, field: &Rehearsed) -> Option<(Tried, String)> {
+    let own = || viewer.user_id().map(|id| id.to_string());
     if field.field == OWN {
-        let own = viewer.user_id()?;
-        return Some((Tried::Password, own.to_string()));
+        return Some((Tried::Password, own()?));
     }
     let (name, path, tried) = ACCOUNTS.iter().find(|(name, ..)| *name == field.field)?;
     let typed = field.text(path)?;
-    if *name == LOGIN {
-        return Some((*tried, typed.to_owned()));
-    }
-    // What is no address names nobody, least of all who has it as a username.
-    text::email(typed).ok().map(|address| (*tried, address))
+    let account = match *name {
+        LOGIN => typed.to_owned(),
+        // Adds the address to the viewer's account.
+        SEND if field.text("purpose") == Some("LINK") => own()?,
+        REGISTER if !is_well_formed(typed, field)? => return None,
+        // What is no address names nobody, least of all who has it as a username.
+        _ => text::email(typed).ok()?,
+    };
+    Some((*tried, account))
+}
+
+fn is_well_formed(email: &str, registration: &Rehearsed) -> Option<bool> {
+    let password = Password::new(registration.text("input.password")?.to_owned());
+    let display_name = registration.text("input.displayName")?;
+    let username = registration.text("input.username");
+    Some(email::is_well_formed(
+        email,
+        &password,
+        display_name,
+        username,
+    ))
 }

@@ -96,10 +96,16 @@ impl RateLimits {
 /// How an account is tried. Each has a bucket of its own, so that tries of one kind shut nobody out of another.
 #[derive(Clone, Copy, Debug)]
 pub enum Tried {
-    /// By its password.
+    /// By its password, to sign in.
     Password,
-    /// By a mailed code.
-    Code,
+    /// By its password, signed in.
+    OwnPassword,
+    /// By a code that makes an account.
+    SignUpCode,
+    /// By a code for a new password.
+    ResetCode,
+    /// By a code that adds an address to one's own account.
+    LinkCode,
     /// By having a mail sent.
     Address,
 }
@@ -108,7 +114,10 @@ impl Tried {
     fn name(self) -> &'static str {
         match self {
             Self::Password => "password",
-            Self::Code => "code",
+            Self::OwnPassword => "own-password",
+            Self::SignUpCode => "sign-up-code",
+            Self::ResetCode => "reset-code",
+            Self::LinkCode => "link-code",
             Self::Address => "address",
         }
     }
@@ -333,9 +342,9 @@ mod tests {
     fn one_bucket_is_no_other_limits() {
         let limits = limits();
         let mut request = limits.request(None);
-        request.account(Tried::Code, " A@example.org ");
-        request.account(Tried::Code, "a@EXAMPLE.org");
-        request.account(Tried::Code, "");
+        request.account(Tried::ResetCode, " A@example.org ");
+        request.account(Tried::ResetCode, "a@EXAMPLE.org");
+        request.account(Tried::ResetCode, "");
         request.refresh();
         assert_eq!(keys(&request, "account").len(), 1);
         let charges = request.charges.as_slice();

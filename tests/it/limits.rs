@@ -457,6 +457,43 @@ async fn what_sends_no_mail_uses_up_nobodys_mails() {
     assert_eq!(over.limits, "\"account\";r=0;t=30");
 }
 
+/// Who guesses at a code of one purpose leaves the codes of the others, and everybody's own, alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_of_each_purpose_are_counted_alone() {
+    let app = TestApp::start_with(|config| config.sign_in_limits.per_account_per_minute = 2).await;
+    let (mia, eve) = (app.user("Mia").await, app.user("Eve").await);
+    let named = "email: \"mia@example.org\", code: \"123456\"";
+    let codes = "{ userErrors { code } }";
+    let link = format!("mutation {{ accountLinkEmail({named}) {codes} }}");
+    let verify = format!("mutation {{ emailVerify({named}, password: \"a guess\") {codes} }}");
+    let reset = format!(
+        "mutation {{ passwordReset({named}, newPassword: \"correct horse battery\") {codes} }}"
+    );
+    let anyone = app.anonymous();
+    for (client, query) in [
+        (&eve, &link),
+        (&anyone, &verify),
+        (&anyone, &reset),
+        (&mia, &link),
+    ] {
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(ask(client, query).await.status);
+        }
+        assert_eq!(statuses, [200, 200, 429], "{query}");
+    }
+    // Nor does who knows somebody's id shut them out of their own password.
+    let log_in = format!(
+        "mutation {{ authLogin(login: \"{}\", password: \"a guess\") {codes} }}",
+        mia.user_id
+    );
+    for status in [200, 200, 429] {
+        assert_eq!(ask(&anyone, &log_in).await.status, status);
+    }
+    let change = "mutation { passwordChange(input: { currentPassword: \"a\", newPassword: \"b\" }) { userErrors { code } } }";
+    assert_eq!(ask(&mia, change).await.status, 200);
+}
+
 /// Two servers of one database, by one clock.
 async fn pair(change: impl Fn(&mut Config)) -> (TestApp, TestApp) {
     let change = |config: &mut Config| {

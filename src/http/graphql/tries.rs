@@ -29,13 +29,14 @@ const ACCOUNTS: [(&str, &str, Tried); 6] = [
     (REGISTER, "input.email", Tried::Address),
     (LOGIN, "login", Tried::Password),
     (SEND, "email", Tried::Address),
-    ("emailVerify", "email", Tried::Code),
-    ("passwordReset", "email", Tried::Code),
-    ("accountLinkEmail", "email", Tried::Code),
+    ("emailVerify", "email", Tried::SignUpCode),
+    ("passwordReset", "email", Tried::ResetCode),
+    (LINK, "email", Tried::LinkCode),
 ];
 const REGISTER: &str = "authRegister";
 const LOGIN: &str = "authLogin";
 const SEND: &str = "emailCodeSend";
+const LINK: &str = "accountLinkEmail";
 /// Tries the viewer's own account: whose password is guessed by who has taken a session over.
 const OWN: &str = "passwordChange";
 
@@ -163,13 +164,14 @@ async fn take_accounts(http: &Http, taken: &mut Taken<'_>, viewer: &Viewer, prep
 fn account(viewer: &Viewer, field: &Rehearsed) -> Option<(Tried, String)> {
     let own = || viewer.user_id().map(|id| id.to_string());
     if field.field == OWN {
-        return Some((Tried::Password, own()?));
+        return Some((Tried::OwnPassword, own()?));
     }
     let (name, path, tried) = ACCOUNTS.iter().find(|(name, ..)| *name == field.field)?;
     let typed = field.text(path)?;
     let account = match *name {
         LOGIN => typed.to_owned(),
-        // Adds the address to the viewer's account.
+        // Its codes are the viewer's own, whatever the address.
+        LINK => own()?,
         SEND if field.text("purpose") == Some("LINK") => own()?,
         REGISTER if !is_well_formed(typed, field)? => return None,
         // What is no address names nobody, least of all who has it as a username.

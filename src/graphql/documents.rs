@@ -173,6 +173,7 @@ impl Documents {
                         kind: LimitKind::TooComplex,
                         message: format!("The document is longer than {} bytes.", self.longest),
                         position: None,
+                        key: None,
                     }));
                 }
                 let hash = hash(text);

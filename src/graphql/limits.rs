@@ -12,6 +12,7 @@ use crate::config::Limits;
 
 mod costs;
 mod input;
+mod keys;
 mod model;
 mod roots;
 mod scan;
@@ -34,6 +35,8 @@ pub struct LimitError {
     pub message: String,
     /// Where in the document.
     pub position: Option<Pos>,
+    /// The response key that it is about, if it is about one.
+    pub key: Option<String>,
 }
 
 /// Which code a [`LimitError`] is answered with.
@@ -51,6 +54,7 @@ impl LimitError {
             kind: LimitKind::BadRequest,
             message: message.into(),
             position,
+            key: None,
         }
     }
 
@@ -59,6 +63,7 @@ impl LimitError {
             kind: LimitKind::TooComplex,
             message: message.into(),
             position,
+            key: None,
         }
     }
 }

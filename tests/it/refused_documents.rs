@@ -1,10 +1,10 @@
-//! Documents that can't be executed: what of them is in the audit trail.
+//! Documents that can't be executed: what of them is in the audit trail, and a response key that stands twice.
 
 use serde_json::{Value, json};
 
 use super::{
     audit::events,
-    support::{Client, TestApp},
+    support::{Answer, Client, TestApp},
 };
 
 async fn again(app: &TestApp, person: &Client) -> Client {
@@ -183,4 +183,81 @@ async fn a_slip_is_written_once_a_minute_and_those_of_others_are_not() {
         }
     }
     assert_eq!(count().await, 5);
+}
+
+fn key(answer: &Answer) -> (&str, &Value) {
+    let extensions = &answer.body["errors"][0]["extensions"];
+    (answer.error_code(), &extensions["key"])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_key_twice_in_a_mutation_is_refused_and_nothing_is_done() {
+    let app = TestApp::start().await;
+    let admin = app.user_with_roles("Ada", &["ADMIN"]).await;
+    let create = |name: &str, selected: &str| {
+        format!("roleCreate(input: {{ name: \"{name}\" }}) {{ {selected} }}")
+    };
+    let (one, same) = (create("ONE", "role { id }"), create("ONE", "role { name }"));
+    let two = create("TWO", "role { id }");
+    let before = app.count("roles").await;
+    for (query, named) in [
+        (format!("mutation {{ a: {one} a: {same} }}"), "a"),
+        (format!("mutation {{ a: {one} b: {two} a: {one} }}"), "a"),
+        (format!("mutation {{ {one} {same} }}"), "roleCreate"),
+        (
+            format!("mutation {{ roleCreate: {one} {same} }}"),
+            "roleCreate",
+        ),
+        (
+            format!("mutation {{ a: {one} ...F }} fragment F on Mutation {{ b: {two} a: {same} }}"),
+            "a",
+        ),
+        (
+            format!("mutation {{ ...F ...F }} fragment F on Mutation {{ a: {one} }}"),
+            "a",
+        ),
+        (
+            format!("mutation {{ a: {one} ... {{ ... on Mutation {{ ... {{ a: {same} }} }} }} }}"),
+            "a",
+        ),
+        (
+            format!(
+                "mutation {{ a: {one} ... {{ ...F }} }} fragment F on Mutation {{ ...G }} fragment G on Mutation {{ a: {same} }}"
+            ),
+            "a",
+        ),
+        (
+            format!(
+                "mutation {{ a: {one} a: {} }}",
+                same.replacen(") {", ") @skip(if: true) {", 1)
+            ),
+            "a",
+        ),
+        (
+            format!(
+                "mutation {{ a: {one} ...F @include(if: false) }} fragment F on Mutation {{ a: {same} }}"
+            ),
+            "a",
+        ),
+    ] {
+        let answer = admin.query(&query).await;
+        assert_eq!(key(&answer), ("BAD_REQUEST", &json!(named)), "{query}");
+        assert!(answer.body.get("data").is_none(), "{query}");
+        let message = answer.body["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("\"{named}\" twice")), "{message}");
+    }
+    assert_eq!(app.count("roles").await, before);
+
+    // Once each is fine, whatever is selected below; so is what does nothing, and a query.
+    let selected = create("ONE", "role { id } role { id name } userErrors { code }");
+    let query = format!(
+        "mutation {{ a: {selected} __typename ...F ... {{ __typename }} }} fragment F on Mutation {{ b: {two} }}"
+    );
+    let done = admin.query(&query).await;
+    assert_eq!(done.data()["a"]["role"]["name"], "ONE");
+    assert_eq!(app.count("roles").await, before + 2);
+    let query = "{ a: me { id } ...F } fragment F on Query { a: me { user { displayName } } }";
+    let read = admin.query(query).await;
+    let expected = json!({ "id": admin.user_id, "user": { "displayName": "Ada" } });
+    assert_eq!(read.data()["a"], expected);
 }

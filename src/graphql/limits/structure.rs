@@ -8,7 +8,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet},
 };
 
-use super::{CostModel, LimitError, model::named};
+use super::{CostModel, LimitError, keys, model::named};
 
 /// Selections once every fragment is expanded, over all operations and fragments.
 const EXPANDED: u64 = 20_000;
@@ -24,7 +24,8 @@ const UNKNOWN_FIELDS: usize = 25;
 ///
 /// # Errors
 /// `QUERY_TOO_COMPLEX` over a limit; `BAD_REQUEST` for a cycle of fragments, for a variable of an unknown type
-/// (which async-graphql answers with a panic when it has a default), and for very many unknown fields.
+/// (which async-graphql answers with a panic when it has a default), for very many unknown fields, and for a mutation with
+/// a response key twice.
 pub fn structure(document: &ExecutableDocument, model: &CostModel) -> Result<(), LimitError> {
     let mut walk = Walk {
         document,
@@ -56,6 +57,9 @@ pub fn structure(document: &ExecutableDocument, model: &CostModel) -> Result<(),
         };
         let size = walk.set(&operation.node.selection_set, root)?;
         walk.add(size)?;
+        if operation.node.ty == OperationType::Mutation {
+            keys::unique(document, &operation.node)?;
+        }
     }
     Ok(())
 }

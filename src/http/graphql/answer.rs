@@ -85,11 +85,12 @@ impl Answer {
             LimitKind::BadRequest => TopLevelCode::BadRequest,
             LimitKind::TooComplex => TopLevelCode::QueryTooComplex,
         };
-        Self::of(
-            Status::Document,
-            code,
-            ServerError::new(error.message, error.position),
-        )
+        let server_error = ServerError::new(error.message, error.position);
+        let mut answer = Self::of(Status::Document, code, server_error);
+        if let Some(key) = error.key {
+            answer.extend("key", key.into());
+        }
+        answer
     }
 
     /// A limit of requests in a time is exceeded.
@@ -211,7 +212,7 @@ fn with_id(fault: Fault, request_id: &str) -> ServerError {
     named.locations = error.locations;
     named.path = error.path;
     if let (Some(extensions), Some(given)) = (&mut named.extensions, &error.extensions) {
-        for name in ["reason", "retryAfterMs", "permission"] {
+        for name in ["reason", "retryAfterMs", "permission", "key"] {
             if let Some(value) = given.get(name) {
                 extensions.set(name, value.clone());
             }

@@ -101,6 +101,7 @@ fn within_buckets(taken: &Taken<'_>) -> Result<(), Box<Answer>> {
         kind: LimitKind::TooComplex,
         message,
         position: None,
+        key: None,
     }))
 }
 

@@ -1,6 +1,8 @@
 //! What staff are refused, read off the field at hand, or off the document where no field is reached, for the audit trail
 //! ([`crate::features::audit::refusals`]).
 
+use std::collections::BTreeSet;
+
 use async_graphql::{
     Context, Name, PathSegment, Response, Value,
     parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet},
@@ -63,6 +65,14 @@ impl Arguments {
             .or_else(input)
     }
 
+    /// The list of ids that the field is about, if it is about one.
+    fn listed(&self) -> Option<&[Value]> {
+        match self.at(["ids"])? {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
     /// A word at a dotted path.
     fn word(&self, path: &str) -> Option<String> {
         match self.at(path.split('.'))? {
@@ -85,6 +95,11 @@ fn typed((kind, id): (&'static str, Uuid)) -> Option<String> {
     ids::typed(kind, id)
 }
 
+fn all_typed(listed: Option<&[Value]>) -> BTreeSet<String> {
+    let known = listed.unwrap_or_default().iter().filter_map(known);
+    known.filter_map(typed).collect()
+}
+
 /// Notes that a signed-in person asked for a field of staff without its permission; of who has no permission at all, now
 /// and then.
 pub fn forbidden(ctx: &Context<'_>, field: &'static str) {
@@ -96,16 +111,12 @@ pub fn forbidden(ctx: &Context<'_>, field: &'static str) {
         return;
     }
     let arguments = Arguments::of(ctx);
-    let listed = match arguments.at(["ids"]) {
-        Some(Value::List(items)) => items.iter().filter_map(known).filter_map(typed).collect(),
-        _ => Default::default(),
-    };
     ctx.refusals().add(Refusal {
         field,
         action: FORBIDDEN,
         code: CODE,
         target: arguments.target(),
-        ids: listed,
+        ids: all_typed(arguments.listed()),
         ..Refusal::default()
     });
 }
@@ -120,6 +131,7 @@ pub fn rejected(ctx: &Context<'_>, field: &'static str, problems: &[Problem]) {
         action(field, |path| arguments.word(path)),
         arguments.target(),
     );
+    let listed = arguments.listed();
     let mut noted: Vec<(ErrorCode, Refusal)> = Vec::new();
     for problem in problems {
         let at = arguments.id(&problem.field);
@@ -135,6 +147,8 @@ pub fn rejected(ctx: &Context<'_>, field: &'static str, problems: &[Problem]) {
                 code: problem.code.as_str(),
                 target,
                 state: state(problem),
+                asked: listed.map(<[Value]>::len),
+                asked_ids: all_typed(listed.filter(|_| noted.is_empty())),
                 ..Refusal::default()
             },
         };

@@ -271,7 +271,7 @@ async fn each_user_error_of_staff_is_written_and_nothing_of_what_they_typed() {
         status("e", &mia.user_id, "SUSPEND", " "),
         format!("f: userUpdate(id: \"{}\", input: {{ displayName: \"Mia M.\" }}, expectedVersion: 7) {{ __typename }} ", mia.user_id),
         "g: userCreate(input: { displayName: \"\", email: \"secret\", username: \"!\" }) { __typename } ".to_owned(),
-        format!("h: usersDelete(ids: [\"{gone}\", \"{}\"]) {{ __typename }} ", admin.user_id),
+        format!("h: usersDelete(ids: [\"{gone}\", \"{}\", \"{}\"]) {{ __typename }} ", admin.user_id, mia.user_id),
         "i: serviceArchive(id: \"nothing\") { __typename } ".to_owned(),
     ];
     admin
@@ -296,6 +296,8 @@ async fn each_user_error_of_staff_is_written_and_nothing_of_what_they_typed() {
         json!([action, target, after])
     };
     let (set, delete) = ("userStatusSet", "usersDelete");
+    let mut asked = [gone, &admin.user_id, &mia.user_id];
+    asked.sort_unstable();
     let mut expected = vec![
         row(
             "user.reinstate",
@@ -344,14 +346,14 @@ async fn each_user_error_of_staff_is_written_and_nothing_of_what_they_typed() {
             json!(gone),
             delete,
             "NOT_FOUND",
-            json!({ "at": ["ids.0"] }),
+            json!({ "at": ["ids.0"], "asked": 3, "askedIds": asked }),
         ),
         row(
             "user.delete",
             json!(admin.user_id),
             delete,
             "SELF_ACTION",
-            json!({ "at": ["ids.1"] }),
+            json!({ "at": ["ids.1"], "asked": 3 }),
         ),
         row(
             "service.archive",

@@ -37,6 +37,10 @@ pub struct Refusal {
     pub ids: BTreeSet<String>,
     /// The state that was in the way.
     pub state: Option<String>,
+    /// How many things were asked for at once, where a list of ids was given.
+    pub asked: Option<usize>,
+    /// Their typed ids, in the first refusal of the field alone.
+    pub asked_ids: BTreeSet<String>,
 }
 
 impl Refusal {
@@ -49,10 +53,13 @@ impl Refusal {
         let mut after = json!({ "field": self.field, "code": self.code, "count": count });
         let ids: Vec<_> = self.ids.into_iter().take(IDS).collect();
         let at: Vec<_> = self.at.into_iter().take(IDS).collect();
+        let asked: Vec<_> = self.asked_ids.into_iter().take(IDS).collect();
         for (name, value) in [
             ("at", (!at.is_empty()).then(|| json!(at))),
             ("ids", (!ids.is_empty()).then(|| json!(ids))),
             ("state", self.state.map(Value::String)),
+            ("asked", self.asked.map(|count| json!(count))),
+            ("askedIds", (!asked.is_empty()).then(|| json!(asked))),
         ] {
             if let (Some(after), Some(value)) = (after.as_object_mut(), value) {
                 after.insert(name.to_owned(), value);
@@ -80,6 +87,12 @@ impl Refusals {
                 *count = count.saturating_add(1);
                 known.at.extend(refusal.at);
                 known.ids.extend(refusal.ids);
+                known.asked = known
+                    .asked
+                    .into_iter()
+                    .chain(refusal.asked)
+                    .reduce(usize::saturating_add);
+                known.asked_ids.extend(refusal.asked_ids);
             }
             None => all.push((refusal, 1)),
         }

@@ -363,21 +363,40 @@ async fn a_profile_that_staff_close_while_its_account_is_suspended_stays_closed(
         )
     };
     let suspend = format!(
-        "mutation {{ providerSuspend(id: \"{profile}\", input: {{ reason: \"Complaints\" }}) {{ provider {{ status }} userErrors {{ code }} }} }}"
+        "mutation {{ providerSuspend(id: \"{profile}\", input: {{ reason: \"Complaints\" }}) {{ provider {{ status suspendedWithAccount }} userErrors {{ code }} }} }}"
     );
     let set = admin.query(&status("SUSPEND")).await;
     set.payload("userStatusSet");
+    let seen = format!("{{ provider(id: \"{profile}\") {{ status suspendedWithAccount }} }}");
+    let with_account = admin.query(&seen).await;
+    let with_account = &with_account.data()["provider"];
+    assert_eq!(
+        *with_account,
+        json!({ "status": "SUSPENDED", "suspendedWithAccount": true })
+    );
     let closed = admin.query(&suspend).await;
     let closed = &closed.payload("providerSuspend")["provider"];
-    assert_eq!(closed["status"], "SUSPENDED");
+    assert_eq!(
+        *closed,
+        json!({ "status": "SUSPENDED", "suspendedWithAccount": false })
+    );
+    let done = "outcome: DONE, action: \"provider.suspend\"";
+    let row = &events(&admin, done).await[0];
+    assert_eq!(
+        row["before"],
+        json!({ "status": "SUSPENDED", "reason": null, "suspendedWithAccount": true })
+    );
+    assert_eq!(row["after"]["suspendedWithAccount"], false);
     // It is so already.
     let again = admin.query(&suspend).await;
     assert_eq!(again.user_error_codes("providerSuspend"), ["INVALID_STATE"]);
     let set = admin.query(&status("REINSTATE")).await;
     set.payload("userStatusSet");
-    let seen = format!("{{ provider(id: \"{profile}\") {{ status }} }}");
-    let seen = admin.query(&seen).await;
-    assert_eq!(seen.data()["provider"]["status"], "SUSPENDED");
+    let still = admin.query(&seen).await;
+    assert_eq!(still.data()["provider"]["status"], "SUSPENDED");
+    let own = mia.user_id.parse().unwrap();
+    let own = app.sign_in(own).await.query(&seen).await;
+    assert_eq!(own.data()["provider"]["suspendedWithAccount"], Value::Null);
     let role = "user_roles JOIN roles ON roles.id = role_id WHERE name = 'PROVIDER'";
     assert_eq!(app.count(role).await, 0);
     let reinstate = format!(

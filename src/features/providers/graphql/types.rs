@@ -233,6 +233,13 @@ impl Provider {
         reason.filter(|_| self.0.is_open_to(ctx.viewer()))
     }
 
+    /// Whether it is SUSPENDED only for as long as its person's account is; `providerSuspend` makes it stay so beyond. For
+    /// staff with `providers:read`, null for others.
+    async fn suspended_with_account(&self, ctx: &Context<'_>) -> Option<bool> {
+        let with_account = self.0.suspended_with_account;
+        ctx.viewer().may("providers:read").then_some(with_account)
+    }
+
     /// Counts the edits; pass it as `expectedVersion`.
     async fn version(&self) -> i32 {
         self.0.version

@@ -90,11 +90,22 @@ async fn save(
         _ => Value::Null,
     };
     model::save(&mut tx, &after).await?;
+    let mut was = state(before);
+    let mut is = json!({ "status": after.status, "reason": reason, "role": role });
+    if before.suspended_with_account != after.suspended_with_account {
+        // The status stays as it is: what changes is that it no longer goes back with the account's.
+        for (told, of) in [(&mut was, before), (&mut is, &after)] {
+            if let Some(told) = told.as_object_mut() {
+                let with_account = of.suspended_with_account.into();
+                told.insert("suspendedWithAccount".to_owned(), with_account);
+            }
+        }
+    }
     let entry = Entry {
         action,
         target: Some(("prv", after.id.0)),
-        before: Some(state(before)),
-        after: Some(json!({ "status": after.status, "reason": reason, "role": role })),
+        before: Some(was),
+        after: Some(is),
     };
     audit::record(&mut tx, app, viewer, *after.updated_at, entry).await?;
     tx.commit().await?;

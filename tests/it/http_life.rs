@@ -167,6 +167,33 @@ async fn a_mutation_outlives_a_client_that_hangs_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_written_though_who_is_refused_hangs_up() {
+    let app = TestApp::start().await;
+    let clerk = app.user_with_permissions("Carl", &["roles:read"]).await;
+    app.settle(&[&clerk]).await;
+    let refusals = "audit_events WHERE action = 'access.refused'";
+    let held = Held::by(&app, "LOCK TABLE audit_events IN EXCLUSIVE MODE").await;
+    let body = json!({ "query": "{ orders { nodes { id } } }" }).to_string();
+    let mut stream = TcpStream::connect(app.base_url.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    let request = post_head(&clerk, body.len()) + &body;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until_held(&app).await;
+    let before = hang_ups(&app).await;
+    drop(stream);
+    // The server has noticed before the row may be written.
+    let noticed = async { while hang_ups(&app).await <= before {} };
+    timeout(LIMIT, noticed)
+        .await
+        .expect("the hang-up is noticed");
+    assert_eq!(app.count(refusals).await, 0);
+    held.release().await;
+    let written = async { while app.count(refusals).await == 0 {} };
+    timeout(LIMIT, written).await.expect("the row is written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_refuses_new_connections_and_waits_for_mutations() {
     let app = TestApp::start().await;
     let mia = app.user("Mia").await;

@@ -33,18 +33,22 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Companion side by side with others.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, about in (("short", "the main figure of everybody on 10^5 rows, under 10 minutes"),
-                        ("full", "every operation, data set and contestant")):
+                        ("reads", "the other reads, and unpinned"),
+                        ("writes", "what writes, and the mix"),
+                        ("sizes", "the reads on 10^4, 10^5 and 10^6 rows"),
+                        ("growth", "the plans of every list on 10^6 rows"),
+                        ("profile", "where the time of a request goes"),
+                        ("full", "all of these")):
         one = commands.add_parser(name, help=about)
         one.add_argument("--only", help="contestants by comma; all without")
         one.add_argument("--rounds", type=int, help="interleaved rounds")
         one.add_argument("--seconds", type=int, help="seconds a run, at least 4 for CPU figures")
         one.add_argument("--operations", help="operations by comma; all without")
         one.add_argument("--no-install", action="store_true", help="take contestants as they are installed")
+        one.add_argument("--rows", type=int, help="another size of the data set whose plans are checked")
     load = commands.add_parser("load", help="10 minutes at 80 %% of the peak, then 3 times the peak")
     load.add_argument("--minutes", type=float, default=10)
     load.add_argument("--overload-seconds", type=int, default=60)
-    growth = commands.add_parser("growth", help="plans of every list on one data set")
-    growth.add_argument("--rows", type=int, default=1_000_000)
     database = commands.add_parser("db", help="make data sets and leave PostgreSQL running")
     database.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000])
     commands.add_parser("stop", help="stop the PostgreSQL that `db` left running")

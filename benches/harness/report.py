@@ -49,7 +49,8 @@ def write(found: dict) -> None:
     from . import charts
 
     drawn = charts.draw(found)
-    parts = [head(found), targets(found), operations(found, drawn), writes(found), growth(found, drawn), plans(found), sustained(found), setup(found)]
+    parts = [head(found), targets(found), where(found), operations(found, drawn), writes(found), growth(found, drawn), plans(found),
+             sustained(found), setup(found)]
     MARKDOWN.write_text("\n\n".join(part for part in parts if part) + "\n")
     settings.log(f"wrote {MARKDOWN}")
 
@@ -65,10 +66,9 @@ def ratio(found: dict, operation: str, mode: str, key: str, other: str) -> float
 
 def head(found: dict) -> str:
     machine = found["machine"]
-    kind = {"short": "`make bench` (short)", "full": "`make bench-full`"}.get(found["kind"], found["kind"])
     return (f"# Side by side\n\n"
-            f"Written by {kind} on {found['made'][:10]}; [README.md](README.md) says how, and every figure is in "
-            f"[report.json](report.json). Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+            f"Measured at commit {found['setup']['versions'].get('commit', '?')} on {found['made'][:10]}, but for what says otherwise; "
+            f"[README.md](README.md) says how, and every figure is in [report.json](report.json). Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
             f"{machine['system']}. Figures are medians of interleaved rounds, with their range in brackets; compare ratios, "
             f"not machines.\n\n"
             f"Every contestant's replies were equal to golden bodies that PostgreSQL made by SQL of their own, ids, numbers "
@@ -89,11 +89,43 @@ def targets(found: dict) -> str:
     lost = lost_by_growth(found)
     if lost is not None:
         rows.append(["requests lost from 10⁴ to 10⁶ rows, nested list", "≤ 20 %", f"{lost:.0%}", "yes" if lost <= 0.2 else "**no**"])
-    load_found = found.get("load", {}).get("steady")
-    if load_found:
-        peak = load_found["memory_peak"] / 2**20
-        rows.append(["memory in the mixed load", "≤ 64 MiB, flat", f"{peak:.0f} MiB", "yes" if peak <= 64 else "**no**"])
+    steady, over = found.get("load", {}).get("steady"), found.get("load", {}).get("overload")
+    if steady:
+        peak, flat = steady["memory_peak"] / 1e6, grown(steady)
+        rows.append(["memory in the mixed load", "≤ 64 MB, flat", f"{peak:.0f} MB, {flat:+.1f} MB in its second half",
+                     "yes" if peak <= 64 and flat <= 1 else "**no**"])
+        wrong = steady["errors"] + steady["failed_answers"]
+        rows.append(["errors in the mixed load", "none", f"{wrong}", "**no**" if wrong else "yes"])
+    if over and over["accepted_p99_ms"] and over["normal_p99_ms"]:
+        times = over["accepted_p99_ms"] / over["normal_p99_ms"]
+        rows.append(["p99 of what is accepted at 3 times the peak ÷ normal", "≤ 3", f"{times:.1f}", "yes" if times <= 3 else "**no**"])
     return "## Figures to reach\n\n" + table(["measure", "target", "measured", "reached"], rows)
+
+
+def grown(steady: dict) -> float:
+    """How much more memory the last quarter of the load took than the one before the middle, in MB."""
+    samples = [one["memory"] / 1e6 for one in steady["samples"]]
+    quarter = max(1, len(samples) // 4)
+    middle, end = samples[quarter:2 * quarter] or samples, samples[-quarter:]
+    return sum(end) / len(end) - sum(middle) / len(middle)
+
+
+def where(found: dict) -> str:
+    """Where the time goes, for the figures that are missed."""
+    kept = found.get("profile")
+    if not kept:
+        return ""
+    parts = ["## Where the time goes", older(found, "profile") + "PostgreSQL, for each statement of the nested list alone, by pgbench on "
+             "4 connections; `SELECT 1` is what any statement takes, before it does anything:",
+             table(["wave", "statement of", "PostgreSQL CPU ms"],
+                   [[str(one["wave"]), one["of"], f"{one['postgres_cpu_ms']:.3f}"] for one in kept["statements"]])]
+    server = {operation: shares for operation, shares in kept["server"].items() if shares}
+    if server:
+        parts.append("The server, by `perf` under load, in whose code its CPU time is spent:")
+        names = list(dict.fromkeys(one["whose"] for shares in server.values() for one in shares))
+        by_name = {operation: {one["whose"]: one["share"] for one in shares} for operation, shares in server.items()}
+        parts.append(table(["", *server], [[name, *[f"{shares.get(name, 0):.1%}" for shares in by_name.values()]] for name in names]))
+    return "\n\n".join(parts)
 
 
 def lost_by_growth(found: dict) -> float | None:
@@ -114,7 +146,7 @@ def operations(found: dict, drawn: dict[str, str]) -> str:
             parts.append(f"![{operation}]({drawn[operation]})")
         modes = sorted({mode for row in by_name.values() for mode in row if "/" in mode}, key=mode_order)
         for mode in modes:
-            parts.append(f"{mode_title(mode)}\n\n" + comparison(found, operation, mode))
+            parts.append(older(found, f"{operation} {mode}") + f"{mode_title(mode)}\n\n" + comparison(found, operation, mode))
         wrong = [f"- {title(found, name)}: {row['wrong']}" for name, row in by_name.items() if "wrong" in row]
         if wrong:
             parts.append("Left out, because the reply was another one:\n\n" + "\n".join(wrong))
@@ -211,7 +243,7 @@ def plans(found: dict) -> str:
     kept = found.get("plans")
     if not kept:
         return ""
-    rows = [[one["name"], str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
+    rows = [[TITLES.get(one["name"], one["name"]), str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
     broken = kept["broken"]
     verdict = "No plan reads a growing table from end to end, and rows read stay within the page or the search's bound." if not broken \
         else f"**{len(broken)} break the rule:** {', '.join(broken)}."

@@ -9,6 +9,7 @@ from . import (
     growth,
     load,
     machine,
+    profile,
     report,
     settings,
     sustained,
@@ -45,81 +46,91 @@ def run(options: argparse.Namespace) -> None:
         cluster.stop()
         return
     load.check_wrk()
+    found = start(cluster)
+    parts = [part for name, part in PARTS.items() if name != "load"] if options.command == "full" else [PARTS[options.command]]
     try:
-        {"short": short, "full": full, "load": sustain, "growth": grow}[options.command](cluster, options)
+        for part in parts:
+            part(cluster, options, found)
+            report.save(found)
+        report.write(found)
     finally:
         cluster.stop()
-
-
-def short(cluster: Cluster, options: argparse.Namespace) -> None:
-    """Under 10 minutes, once everything is installed and the data is made: the main figure of everybody, and what of it is
-    the shell's and the latency's; in five rounds like everything that is compared."""
-    rounds, seconds = options.rounds or 5, options.seconds or 4
-    plan = [
-        Round("nested", 32, rounds, seconds),
-        Round("nested", 1, rounds, seconds, only=("companion", "handwritten")),
-        Round("ping", 32, rounds, seconds, only=("companion", "bare")),
-    ]
-    found = start(cluster, options, "short")
-    name = dataset.ensure(cluster, MAIN)
-    side_by_side(cluster, options, found, name, plan)
-    finish(found)
-
-
-def full(cluster: Cluster, options: argparse.Namespace) -> None:
-    """Everything but the load of 10 minutes, which is a command of its own."""
-    rounds, seconds = options.rounds or 5, options.seconds or 4
-    plan = [Round(operation, connections, rounds, seconds)
-            for operation in ("nested", "flat", "provider", "ping", "mine") for connections in (32, 1)]
-    plan += [Round(operation, 32, rounds, seconds, pinned=False) for operation in ("nested", "flat", "provider", "ping", "mine")]
-    found = start(cluster, options, "full")
-    name = dataset.ensure(cluster, MAIN)
-    side_by_side(cluster, options, found, name, plan)
-    if wants(options, "writes"):
-        figures = writes.measure(cluster, name, Reads(dataset.Known(cluster, name)), rounds, seconds,
-                                 [(True, 32), (True, 1), (False, 32)])
-        measured(found, "writes", figures)
-    report.save(found)
-    measured(found, "growth", {})
-    for rows in SIZES:
-        name = dataset.ensure(cluster, rows)
-        steps = [Round(operation, 32, rounds, seconds, only=CLOSE) for operation in ("nested", "flat", "provider", "mine")]
-        sized: dict = {}
-        side_by_side(cluster, options, sized, name, steps)
-        found["growth"][str(rows)] = sized["operations"]
-        report.save(found)
-    measured(found, "plans", growth.check(cluster, dataset.ensure(cluster, SIZES[-1])))
-    finish(found)
-
-
-def sustain(cluster: Cluster, options: argparse.Namespace) -> None:
-    found = report.load() or start(cluster, options, "load")
-    name = dataset.ensure(cluster, MAIN)
-    figures = sustained.measure(cluster, name, Reads(dataset.Known(cluster, name)), options.minutes * 60, options.overload_seconds)
-    measured(found, "load", figures)
-    finish(found)
-
-
-def grow(cluster: Cluster, options: argparse.Namespace) -> None:
-    found = report.load() or start(cluster, options, "growth")
-    measured(found, "plans", growth.check(cluster, dataset.ensure(cluster, options.rows)))
-    finish(found)
-    if found["plans"]["broken"]:
+    if "plans" not in found["older"] and found.get("plans", {}).get("broken"):
         raise SystemExit("some plans grow with the data: see REPORT.md")
 
 
+def short(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
+    """Under 10 minutes, once everything is installed and the data is made: the main figure of everybody, and what of it is
+    the shell's and the latency's; in five rounds like everything that is compared."""
+    side_by_side(cluster, options, found, [
+        Round("nested", 32, *rounds(options)),
+        Round("nested", 1, *rounds(options), only=("companion", "handwritten")),
+        Round("ping", 32, *rounds(options), only=("companion", "bare")),
+    ])
+
+
+def reads(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
+    """The other reads, pinned and not."""
+    operations = ("flat", "provider", "mine")
+    plan = [Round(operation, connections, *rounds(options)) for operation in operations for connections in (32, 1)]
+    plan += [Round(operation, 32, *rounds(options), pinned=False) for operation in ("nested", *operations)]
+    side_by_side(cluster, options, found, plan)
+
+
+def write(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
+    """What writes, and the mix."""
+    name = dataset.ensure(cluster, MAIN)
+    modes = [(True, 32), (True, 1), (False, 32)]
+    measured(found, "writes", writes.measure(cluster, name, Reads(dataset.Known(cluster, name)), *rounds(options), modes))
+
+
+def sizes(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
+    """The reads on data sets of each size."""
+    sized = {}
+    for rows in SIZES:
+        here: dict = {}
+        operations = [one for one in ("nested", "flat", "provider", "mine") if wants(options, one)]
+        plan = [Round(operation, 32, *rounds(options), only=CLOSE) for operation in operations]
+        side_by_side(cluster, options, here, plan, rows)
+        sized[str(rows)] = here["operations"]
+    measured(found, "growth", sized)
+
+
+def grow(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
+    """The plans of every list on the largest data set."""
+    measured(found, "plans", growth.check(cluster, dataset.ensure(cluster, options.rows or SIZES[-1])))
+
+
+def look(cluster: Cluster, _: argparse.Namespace, found: dict) -> None:
+    """Where the time of a request goes."""
+    name = dataset.ensure(cluster, MAIN)
+    measured(found, "profile", profile.measure(cluster, name, Reads(dataset.Known(cluster, name))))
+
+
+def sustain(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
+    """Minutes of the mix, and too much of it."""
+    name = dataset.ensure(cluster, MAIN)
+    reading = Reads(dataset.Known(cluster, name))
+    measured(found, "load", sustained.measure(cluster, name, reading, options.minutes * 60, options.overload_seconds))
+
+
+# The parts of a report, each a command; `full` is all of them but the load.
+PARTS = {"short": short, "reads": reads, "writes": write, "sizes": sizes, "growth": grow, "profile": look, "load": sustain}
 # What a run leaves as the one before found it, if it doesn't measure it.
-SECTIONS = ("writes", "growth", "plans", "load")
+SECTIONS = ("writes", "growth", "plans", "profile", "load")
 
 
-def start(cluster: Cluster, options: argparse.Namespace, kind: str) -> dict:
+def start(cluster: Cluster) -> dict:
+    """The report so far, all of it marked with the commit that it was measured at."""
     before = report.load() or {}
-    kept = {name: before[name] for name in SECTIONS if before.get(name)}
     commit = before.get("setup", {}).get("versions", {}).get("commit")
+    kept = {name: before[name] for name in ("operations", *SECTIONS) if before.get(name)}
+    modes = [f"{operation} {mode}" for operation, rows in kept.get("operations", {}).items()
+             for mode in {mode for row in rows.values() for mode in row if "/" in mode}]
     return {
         **kept,
-        "older": {name: before.get("older", {}).get(name, commit) for name in kept},
-        "kind": kind,
+        "operations": kept.get("operations", {}),
+        "older": {name: before.get("older", {}).get(name, commit) for name in [*kept, *modes] if name != "operations"},
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine.describe(),
         "setup": {
@@ -131,34 +142,43 @@ def start(cluster: Cluster, options: argparse.Namespace, kind: str) -> dict:
             "titles": {one.name: one.title for one in everyone()},
         },
         "skipped": {},
-        "operations": {},
     }
+
+
+def rounds(options: argparse.Namespace) -> tuple[int, int]:
+    """How many rounds, and how many seconds each."""
+    return options.rounds or 5, options.seconds or 4
 
 
 def wants(options: argparse.Namespace, operation: str) -> bool:
     return not options.operations or operation in options.operations.split(",")
 
 
-def side_by_side(cluster: Cluster, options: argparse.Namespace, found: dict, name: str, plan: list[Round]) -> None:
-    """Measures the plan on one data set and puts what was found into the report."""
+def side_by_side(cluster: Cluster, options: argparse.Namespace, found: dict, plan: list[Round], rows: int = MAIN) -> None:
+    """Measures the plan on one data set and puts what was found into the report, in the place of what was there."""
     plan = [step for step in plan if wants(options, step.operation)]
     only = set(options.only.split(",")) if options.only else None
     contestants, skipped = present(only, options.no_install)
     needed = {name for step in plan for name in (step.only or [one.name for one in contestants])}
+    name = dataset.ensure(cluster, rows)
     comparison = Comparison(cluster, name, [one for one in contestants if one.name in needed], Reads(dataset.Known(cluster, name)),
                             quick=options.command == "short")
     comparison.probe([one for one in READS if any(step.operation == one for step in plan)])
     comparison.measure(plan)
     found.setdefault("skipped", {}).update(skipped | {one: f"it failed: {why}" for one, why in comparison.failed.items()})
-    found["operations"] = comparison.result()
+    kept = found.setdefault("operations", {})
+    result = comparison.result()
+    for operation in result:
+        for mode in {mode for row in result[operation].values() for mode in row if "/" in mode}:
+            # Who is not measured now is compared with nobody.
+            for row in kept.get(operation, {}).values():
+                row.pop(mode, None)
+            found.get("older", {}).pop(f"{operation} {mode}", None)
+        for contestant, row in result[operation].items():
+            kept.setdefault(operation, {}).setdefault(contestant, {}).update(row)
 
 
 def measured(found: dict, section: str, figures: dict) -> None:
     """Puts a section into the report in the place of an older one."""
     found[section] = figures
     found.get("older", {}).pop(section, None)
-
-
-def finish(found: dict) -> None:
-    report.save(found)
-    report.write(found)

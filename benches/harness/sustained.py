@@ -124,9 +124,9 @@ def the_peak(cluster: Cluster, writes: Writes, server: Server, placement: Placem
 
 def steady(cluster: Cluster, writes: Writes, server: Server, placement: Placement, peak: float, seconds: float, prober: Prober) -> dict:
     rate = peak * SHARE
+    wait = calibrate(writes, server, placement, rate)
     reading, writing = writes.mixed(int(rate * seconds * 0.15 * 1.3) + 1000)
     read_file, write_file = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
-    wait = calibrate(server, placement, read_file, rate)
     log_from = server.log_path.stat().st_size
     samples: list[dict] = []
     stop = threading.Event()
@@ -161,11 +161,13 @@ def steady(cluster: Cluster, writes: Writes, server: Server, placement: Placemen
     }
 
 
-def calibrate(server: Server, placement: Placement, read_file, rate: float) -> float:
-    """The wait before each request, in ms, with which the connections offer this rate of reads."""
+def calibrate(writes: Writes, server: Server, placement: Placement, rate: float) -> float:
+    """The wait before each request, in ms, with which the connections offer this rate of the mix."""
     wait = CONNECTIONS / rate * 1000
     for _ in range(4):
-        ran = load.wrk(f"http://127.0.0.1:{server.port}/graphql", read_file, CONNECTIONS, 2, placement, delay_ms=wait)
+        reading, writing = writes.mixed(int(rate * 3 * 0.15 * 1.3) + 200)
+        files = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
+        ran = load.wrk(f"http://127.0.0.1:{server.port}/graphql", files[0], CONNECTIONS, 3, placement, mixed=files[1], delay_ms=wait)
         got = ran["requests"] / ran["microseconds"] * 1e6
         # What a connection takes for a request is its wait and the answer: only the wait can be turned.
         wait = max(1.0, wait + CONNECTIONS * 1000 / rate - CONNECTIONS * 1000 / got)

@@ -168,7 +168,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "SIGN_IN_PER_ACCOUNT",
         "10",
-        "Passwords and codes that may be tried for one address or username in a minute, from wherever.",
+        "Passwords that may be tried for one address or username in a minute, from wherever; as many codes of each purpose, and as many mails.",
     ),
     fixed(
         "REFRESH_PER_MINUTE",

@@ -246,6 +246,16 @@ async fn a_response_key_twice_in_a_mutation_is_refused_and_nothing_is_done() {
         let message = answer.body["errors"][0]["message"].as_str().unwrap();
         assert!(message.contains(&format!("\"{named}\" twice")), "{message}");
     }
+    // Only in the operation that is asked for.
+    let several = format!("mutation X {{ __typename }} mutation Y {{ a: {one} a: {same} }}");
+    for (operation, code) in [("X", None), ("Y", Some("a"))] {
+        let body = json!({ "query": several, "operationName": operation });
+        let request = admin.http().post(admin.url("/graphql")).json(&body);
+        let request = request.bearer_auth(admin.token().unwrap());
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let found = answer["errors"][0]["extensions"]["key"].as_str();
+        assert_eq!(found, code, "{operation}");
+    }
     assert_eq!(app.count("roles").await, before);
 
     // Once each is fine, whatever is selected below; so is what does nothing, and a query.

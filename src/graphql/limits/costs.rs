@@ -13,6 +13,7 @@ use async_graphql::{
 use super::{
     Cost, CostModel, LimitError,
     input::Inputs,
+    keys,
     model::{FieldCost, TypeCost},
 };
 use crate::config::Limits;
@@ -76,7 +77,8 @@ pub fn select<'a>(
 /// Counts the selected operation. The document has passed [`structure`](super::structure()).
 ///
 /// # Errors
-/// `BAD_REQUEST` for `first` or `last` outside 1 to 100 or both, and for no operation; `QUERY_TOO_COMPLEX` for depth,
+/// `BAD_REQUEST` for `first` or `last` outside 1 to 100 or both, for a response key twice in a mutation's root, and for no
+/// operation; `QUERY_TOO_COMPLEX` for depth,
 /// introspection and a list that is too long. Sums are the caller's to check, with [`Cost::within`].
 pub fn measure(
     model: &CostModel,
@@ -96,6 +98,9 @@ pub fn measure(
             ));
         }
     };
+    if operation.node.ty == OperationType::Mutation {
+        keys::unique(document, &operation.node)?;
+    }
     required_variables(&operation.node, variables)?;
     let inputs = Inputs::new(&operation.node, variables, limits)?;
     let mut pass = Pass {

@@ -8,7 +8,7 @@ use async_graphql::{
     parser::types::{ExecutableDocument, OperationType, Selection, SelectionSet},
 };
 
-use super::{CostModel, LimitError, keys, model::named};
+use super::{CostModel, LimitError, model::named};
 
 /// Selections once every fragment is expanded, over all operations and fragments.
 const EXPANDED: u64 = 20_000;
@@ -57,9 +57,6 @@ pub fn structure(document: &ExecutableDocument, model: &CostModel) -> Result<(),
         };
         let size = walk.set(&operation.node.selection_set, root)?;
         walk.add(size)?;
-        if operation.node.ty == OperationType::Mutation {
-            keys::unique(document, &operation.node)?;
-        }
     }
     Ok(())
 }

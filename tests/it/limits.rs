@@ -476,6 +476,11 @@ async fn codes_of_each_purpose_are_counted_alone() {
         (&anyone, &reset),
         (&mia, &link),
     ] {
+        // What can't be a code guesses nothing.
+        for malformed in ["", "abc", "１２３４５６", "12345"] {
+            let slip = query.replace("123456", malformed);
+            assert_eq!(ask(client, &slip).await.status, 200, "{slip}");
+        }
         let mut statuses = Vec::new();
         for _ in 0..3 {
             statuses.push(ask(client, query).await.status);

@@ -2,15 +2,15 @@
 //!
 //! An address pays for each try that is written in a document. An account pays only for what will be executed: else
 //! whoever knows somebody's address could use up their tries with documents that are refused or skip what they ask for,
-//! and nothing would tell of it. For the same reason a registration pays only when it is well formed, and what adds an
-//! address to the viewer's account pays for that account, not for the address. Everything is taken before anything is
-//! executed, all of it or nothing.
+//! and nothing would tell of it. For the same reason a registration or a code pays only when it is well formed, and what
+//! adds an address to the viewer's account pays for that account, not for the address. Everything is taken before
+//! anything is executed, all of it or nothing.
 
 use async_graphql::parser::types::OperationType;
 
 use super::{Answer, Plan, Prepared, execute::request};
 use crate::{
-    auth::{passwords::Password, viewer::Viewer},
+    auth::{codes::Code, passwords::Password, viewer::Viewer},
     features::accounts::{email, service as accounts},
     graphql::{
         limits::{LimitError, LimitKind, root_arguments, select},
@@ -170,6 +170,7 @@ fn account(viewer: &Viewer, field: &Rehearsed) -> Option<(Tried, String)> {
     let (name, path, tried) = ACCOUNTS.iter().find(|(name, ..)| *name == field.field)?;
     let typed = field.text(path)?;
     let account = match *name {
+        // By address and by username apart: one bucket for both would tell that they are one person's.
         LOGIN => typed.to_owned(),
         // Its codes are the viewer's own, whatever the address.
         LINK => own()?,
@@ -178,6 +179,10 @@ fn account(viewer: &Viewer, field: &Rehearsed) -> Option<(Tried, String)> {
         // What is no address names nobody, least of all who has it as a username.
         _ => text::email(typed).ok()?,
     };
+    let presented = field.text("code");
+    if presented.is_some_and(|code| Code::parse(code).is_none()) {
+        return None;
+    }
     Some((*tried, account))
 }
 

@@ -189,6 +189,20 @@ async fn known_and_unknown_addresses_get_the_same_answers() {
         (&known.body, known.statements),
         (&unknown.body, unknown.statements)
     );
+    // One that is too many is told of, of both alike.
+    let (known, unknown) = (
+        send_code(&app, EMAIL, "SIGN_UP").await,
+        send_code(&app, "third@example.org", "SIGN_UP").await,
+    );
+    assert_eq!(
+        (&known.body, known.statements),
+        (&unknown.body, unknown.statements)
+    );
+    assert_eq!(code(&known, "emailCodeSend").0, "TOO_MANY_ATTEMPTS");
+    let trail = "audit_events WHERE action = 'auth.codeSend' AND outcome = 'REFUSED'";
+    assert_eq!(app.count(trail).await, 2);
+    let of_known = format!("{trail} AND target_id = (SELECT id FROM users)");
+    assert_eq!(app.count(&of_known).await, 1);
     app.run_jobs().await;
     assert_eq!(app.mail().len(), mails + 1);
     let (known, unknown) = (
@@ -340,6 +354,19 @@ async fn who_is_suspended_does_not_sign_in_and_guessing_is_slow() {
     let spelled = log_in(&app, "m\u{130}a@example.org", PASSWORD).await;
     assert_eq!(code(&spelled, "authLogin").0, "INVALID_CREDENTIALS");
     log_in(&app, "other@example.org", PASSWORD).await.data();
+    // What can be nobody's name is told like what is nobody's.
+    let refused = "audit_events WHERE action = 'auth.login' AND outcome = 'REFUSED'";
+    let before = app.count(refused).await;
+    let odd = ["", "a\u{0}b", "a\u{0}@example.org", "имя", "a b", "'"];
+    for odd in odd {
+        let answer = log_in(&app, odd, PASSWORD).await;
+        assert_eq!(
+            code(&answer, "authLogin").0,
+            "INVALID_CREDENTIALS",
+            "{odd:?}"
+        );
+    }
+    assert_eq!(app.count(refused).await, before + odd.len() as i64);
     app.app.clock.advance(SignedDuration::from_mins(1));
     log_in(&app, EMAIL, PASSWORD).await.payload("authLogin");
 }

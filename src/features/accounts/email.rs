@@ -3,6 +3,7 @@
 //! Nothing here tells whether an address has an account: every address gets the same answer after the same work, and
 //! what differs is in the mail alone.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -149,9 +150,25 @@ pub async fn register(app: &App, viewer: &Viewer, new: &Registration) -> Result<
         language: new.language,
         registration: Some(serde_json::to_value(pending).map_err(Error::internal)?),
     };
-    let mut tx = app.db.begin().await?;
-    codes::send(&mut tx, app, viewer, order, now).await?;
-    tx.commit().await
+    send_counted(app, viewer, "auth.register", order, now).await
+}
+
+/// Sends it; one that is too many leaves a row in the audit trail.
+async fn send_counted(
+    app: &App,
+    viewer: &Viewer,
+    action: &'static str,
+    order: Order,
+    now: Timestamp,
+) -> Result<()> {
+    let email = order.email.clone();
+    let sent = async {
+        let mut tx = app.db.begin().await?;
+        codes::send(&mut tx, app, viewer, order, now).await?;
+        tx.commit().await
+    };
+    let sent = sent.await;
+    refused(app, viewer, action, &email, sent).await
 }
 
 /// Has a code sent again, one for a new password, or one to add the address to the viewer's account.
@@ -180,9 +197,7 @@ pub async fn send_code(
         language,
         registration: None,
     };
-    let mut tx = app.db.begin().await?;
-    codes::send(&mut tx, app, viewer, order, now).await?;
-    tx.commit().await
+    send_counted(app, viewer, "auth.codeSend", order, now).await
 }
 
 const SAME_PASSWORD: &str = "This must differ from the current password.";
@@ -300,11 +315,12 @@ pub async fn sign_in(
 ) -> Result<SignedIn> {
     let now = app.clock.now();
     let mut conn = app.db.conn().await?;
-    // As addresses are kept: whatever else they could be written like is none, for the limits of tries, too.
+    // As they are kept: whatever else they could be written like is none, for the limits of tries, too.
     let login = match login.trim() {
-        address if address.contains('@') => text::email(address).unwrap_or_default(),
-        username => username.to_ascii_lowercase(),
+        address if address.contains('@') => text::email(address),
+        username => text::username(username),
     };
+    let login = login.unwrap_or_default();
     let found = users::by_login(&mut conn, &login).await?;
     drop(conn);
     let stored = found

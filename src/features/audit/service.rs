@@ -64,6 +64,7 @@ fn reached_too_far(problem: &Problem) -> bool {
             | ErrorCode::InvalidCode
             | ErrorCode::InvalidCredentials
             | ErrorCode::InvalidInput
+            | ErrorCode::TooManyAttempts
     )
 }
 

@@ -303,7 +303,8 @@ diesel::define_sql_function! {
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
 
-/// Whom this signs in by a password: their verified address, as [`crate::text::email`] answers it, or their username. Who has no verified address is not found.
+/// Whom this signs in by a password: their verified address, as [`crate::text::email`] answers it, or their username.
+/// Who has no verified address is not found.
 pub async fn by_login(
     conn: &mut AsyncPgConnection,
     login: &str,

@@ -298,7 +298,7 @@ async fn providers_lists(conn: &mut AsyncPgConnection) {
                 &format!("SELECT id FROM providers WHERE {condition} ORDER BY {sorted}"),
             )
             .await;
-            let found = providers::search_page(conn, &filter, &start, true)
+            let found = providers::search_page::<providers::Provider>(conn, &filter, &start, true)
                 .await
                 .unwrap();
             let total = i64::try_from(expected.len()).unwrap();
@@ -313,16 +313,18 @@ async fn providers_lists(conn: &mut AsyncPgConnection) {
                     .unwrap();
                 let cursor = cursor::encode(start.name(), &start.values(&row)).unwrap();
                 let forwards = order(&after(Some(cursor.clone()))).unwrap();
-                let found = providers::search_page(conn, &filter, &forwards, false)
-                    .await
-                    .unwrap();
+                let found =
+                    providers::search_page::<providers::Provider>(conn, &filter, &forwards, false)
+                        .await
+                        .unwrap();
                 let found: Vec<_> = found.rows.iter().map(|row| row.id.0).collect();
                 let next: Vec<_> = expected.iter().skip(place + 1).take(20).copied().collect();
                 assert_eq!(found, next, "{what} after {place}");
                 let backwards = order(&before(cursor)).unwrap();
-                let found = providers::search_page(conn, &filter, &backwards, false)
-                    .await
-                    .unwrap();
+                let found =
+                    providers::search_page::<providers::Provider>(conn, &filter, &backwards, false)
+                        .await
+                        .unwrap();
                 let found: Vec<_> = found.rows.iter().map(|row| row.id.0).collect();
                 let previous = expected[place.saturating_sub(20)..place].to_vec();
                 assert_eq!(found, previous, "{what} before {place}");

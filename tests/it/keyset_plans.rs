@@ -124,9 +124,10 @@ async fn providers_far_down_cost_what_the_first_page_costs() {
                 providers::search_query(&filter, &forwards),
             )
             .await;
-            let found = providers::search_page(&conn, &filter, &forwards, false)
-                .await
-                .unwrap();
+            let found =
+                providers::search_page::<providers::Provider>(&conn, &filter, &forwards, false)
+                    .await
+                    .unwrap();
             assert_eq!(found.rows.len(), 20, "{what}");
             let expected = at(&mut conn, list, (page - 1) * 20).await;
             assert_eq!(found.rows[0].id.0, expected, "{what}");

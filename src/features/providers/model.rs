@@ -25,8 +25,8 @@ pub use prices::{
     prices_of, save_price,
 };
 pub use search::{
-    APPLICATIONS, Filter, Order, ProvidersQuery, Ranked, applications_page, applications_query,
-    search_cards, search_page, search_query,
+    APPLICATIONS, Filter, ListedProvider, Order, ProvidersQuery, applications_page,
+    applications_query, search_page, search_query,
 };
 pub use stats::{CompletedBookings, RatingCount, completed_bookings, rating_counts};
 

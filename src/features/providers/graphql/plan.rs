@@ -136,29 +136,7 @@ pub fn any_provider<T: Readable>(
     field: &Selected<'_>,
     id: impl Fn(&T) -> ProviderId + Send + Sync + 'static,
 ) -> Option<Read<T>> {
-    let id = Arc::new(id);
-    let of_card = id.clone();
-    field
-        .loaded(
-            Shape::One,
-            move |row| Some(of_card(row)),
-            |request| ProviderCardById(request.app.db.clone()),
-            |_, provider, _, providers| {
-                providers.extend(provider.clone().map(ProviderCard));
-                Ok(())
-            },
-        )
-        .or_else(|| {
-            field.loaded(
-                Shape::One,
-                move |row| Some(id(row)),
-                |request| ProviderById(request.app.db.clone()),
-                |_, provider, _, providers| {
-                    providers.extend(provider.clone().map(Provider));
-                    Ok(())
-                },
-            )
-        })
+    provider(field, Shape::One, id)
 }
 
 /// An edge to the profile with this id, or `null` where the viewer may not know of it.
@@ -166,29 +144,39 @@ pub fn visible_provider<T: Readable>(
     field: &Selected<'_>,
     id: impl Fn(&T) -> ProviderId + Send + Sync + 'static,
 ) -> Option<Read<T>> {
+    provider(field, Shape::Maybe, id)
+}
+
+/// By its card, or by the whole row where more is selected. Where it may be missing, it is what the viewer may not know of.
+fn provider<T: Readable>(
+    field: &Selected<'_>,
+    shape: Shape,
+    id: impl Fn(&T) -> ProviderId + Send + Sync + 'static,
+) -> Option<Read<T>> {
     let id = Arc::new(id);
     let of_card = id.clone();
+    let any = shape == Shape::One;
     field
         .loaded(
-            Shape::Maybe,
+            shape,
             move |row| Some(of_card(row)),
             |request| ProviderCardById(request.app.db.clone()),
-            |_, provider, request, providers| {
-                let visible = provider.clone();
-                let visible = visible.filter(|row| row.is_visible_to(&request.viewer));
-                providers.extend(visible.map(ProviderCard));
+            move |_, card, request, cards| {
+                let seen = card.clone();
+                let seen = seen.filter(|card| any || card.is_visible_to(&request.viewer));
+                cards.extend(seen.map(ProviderCard));
                 Ok(())
             },
         )
         .or_else(|| {
             field.loaded(
-                Shape::Maybe,
+                shape,
                 move |row| Some(id(row)),
                 |request| ProviderById(request.app.db.clone()),
-                |_, provider, request, providers| {
-                    let visible = provider.clone();
-                    let visible = visible.filter(|row| row.is_visible_to(&request.viewer));
-                    providers.extend(visible.map(Provider));
+                move |_, row, request, rows| {
+                    let seen = row.clone();
+                    let seen = seen.filter(|row| any || row.is_visible_to(&request.viewer));
+                    rows.extend(seen.map(Provider));
                     Ok(())
                 },
             )

@@ -9,14 +9,14 @@ use crate::{
     cursor::{PageArgs, Slice},
     error::Result,
     features::providers::{
-        model::{APPLICATIONS, Order, Ranked},
+        model::{APPLICATIONS, ListedProvider, Order},
         service,
     },
     graphql::{args, connection::Connection, context::ContextExt, plan::Planned},
 };
 
 /// A page of what a search found.
-fn found<R: Ranked + Send + Sync + 'static, T: Clone>(
+fn found<R: ListedProvider + Send + Sync + 'static, T: Clone>(
     slice: Slice<R>,
     order: &Order,
     node: impl Fn(Arc<R>) -> T,
@@ -47,11 +47,11 @@ impl ProviderQueries {
         let count = ctx.selects("totalCount");
         let query = service::search(ctx.app(), search, sort.into(), &page, count)?;
         let cards = async {
-            let cards = query.cards(ctx.app()).await?;
+            let cards = query.page(ctx.app()).await?;
             Ok(found(cards, &query.order, ProviderCard))
         };
         let rows = async {
-            let rows = query.rows(ctx.app()).await?;
+            let rows = query.page(ctx.app()).await?;
             Ok(found(rows, &query.order, Provider))
         };
         // Boxed, or the future of every field of `Query` would be as large as the search's, and be moved as often as it is

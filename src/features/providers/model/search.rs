@@ -161,7 +161,7 @@ impl Order {
     }
 
     /// A row's values in it.
-    pub fn values(&self, row: &impl Ranked) -> Value {
+    pub fn values(&self, row: &impl ListedProvider) -> Value {
         row.rank(self)
     }
 
@@ -178,34 +178,6 @@ impl Order {
         }
     }
 }
-
-/// Rows that a search finds.
-pub trait Ranked {
-    /// The row's values in an order.
-    fn rank(&self, order: &Order) -> Value;
-}
-
-macro_rules! ranked {
-    ($row:ty) => {
-        impl Ranked for $row {
-            fn rank(&self, order: &Order) -> Value {
-                match order {
-                    Order::Rating(_) => json!([self.rating_sum, self.rating_count, self.id]),
-                    Order::Price(_) => {
-                        let currency = self.lowest_price_currency.as_deref();
-                        let price = currency.zip(self.lowest_price_minor);
-                        let (currency, minor) = price.unwrap_or(NO_PRICE);
-                        json!([currency, minor, self.id])
-                    }
-                    Order::Newest(_) => json!([self.created_at, self.id]),
-                }
-            }
-        }
-    };
-}
-
-ranked!(Provider);
-ranked!(ProviderCard);
 
 /// A page's statement.
 pub type ProvidersQuery =
@@ -414,35 +386,57 @@ pub fn search_query(filter: &Filter, order: &Order) -> ProvidersQuery {
     search_query!(Provider, filter, order)
 }
 
+/// Rows that a search finds: profiles, or what a list shows of them.
+pub trait ListedProvider: Sized {
+    /// The row's values in an order.
+    fn rank(&self, order: &Order) -> Value;
+
+    /// The rows of a page and one more.
+    fn read(
+        conn: &AsyncPgConnection,
+        filter: &Filter,
+        order: &Order,
+    ) -> impl Future<Output = QueryResult<Vec<Self>>> + Send;
+}
+
+macro_rules! listed {
+    ($row:ty) => {
+        impl ListedProvider for $row {
+            fn rank(&self, order: &Order) -> Value {
+                match order {
+                    Order::Rating(_) => json!([self.rating_sum, self.rating_count, self.id]),
+                    Order::Price(_) => {
+                        let currency = self.lowest_price_currency.as_deref();
+                        let price = currency.zip(self.lowest_price_minor);
+                        let (currency, minor) = price.unwrap_or(NO_PRICE);
+                        json!([currency, minor, self.id])
+                    }
+                    Order::Newest(_) => json!([self.created_at, self.id]),
+                }
+            }
+
+            async fn read(
+                mut conn: &AsyncPgConnection,
+                filter: &Filter,
+                order: &Order,
+            ) -> QueryResult<Vec<Self>> {
+                search_query!($row, filter, order).load(&mut conn).await
+            }
+        }
+    };
+}
+
+listed!(Provider);
+listed!(ProviderCard);
+
 /// A page of approved providers; `count` costs a second statement.
-pub async fn search_page(
+pub async fn search_page<R: ListedProvider>(
     mut conn: &AsyncPgConnection,
     filter: &Filter,
     order: &Order,
-    count: bool,
-) -> QueryResult<Slice<Provider>> {
-    let slice = order.slice(search_query(filter, order).load(&mut conn).await?);
-    with_total(conn, slice, filter, count).await
-}
-
-/// The same page of cards.
-pub async fn search_cards(
-    mut conn: &AsyncPgConnection,
-    filter: &Filter,
-    order: &Order,
-    count: bool,
-) -> QueryResult<Slice<ProviderCard>> {
-    let query = search_query!(ProviderCard, filter, order);
-    let slice = order.slice(query.load(&mut conn).await?);
-    with_total(conn, slice, filter, count).await
-}
-
-async fn with_total<R>(
-    mut conn: &AsyncPgConnection,
-    slice: Slice<R>,
-    filter: &Filter,
     count: bool,
 ) -> QueryResult<Slice<R>> {
+    let slice = order.slice(R::read(conn, filter, order).await?);
     if !count {
         return Ok(slice);
     }

@@ -13,7 +13,7 @@ use crate::{
     features::{
         catalog::service::search_text,
         providers::model::{
-            self, Filter, FreeTime, Order, PriceRange, Provider, ProviderCard, ProviderStatus,
+            self, Filter, FreeTime, ListedProvider, Order, PriceRange, Provider, ProviderStatus,
         },
     },
     money::{Currency, MAX_AMOUNT_MINOR},
@@ -64,8 +64,8 @@ pub struct Query {
 }
 
 impl Query {
-    /// The profiles.
-    pub async fn rows(&self, app: &App) -> Result<Slice<Provider>> {
+    /// The page, as profiles or as what a list shows of them.
+    pub async fn page<R: ListedProvider>(&self, app: &App) -> Result<Slice<R>> {
         let Self {
             filter,
             order,
@@ -76,21 +76,6 @@ impl Query {
         };
         let conn = self.connection(app, filter).await?;
         let page = model::search_page(&conn, filter, order, *count);
-        Ok(conn.timed(page).await?)
-    }
-
-    /// What a list shows of them.
-    pub async fn cards(&self, app: &App) -> Result<Slice<ProviderCard>> {
-        let Self {
-            filter,
-            order,
-            count,
-        } = self;
-        let Some(filter) = filter else {
-            return Ok(order.nothing());
-        };
-        let conn = self.connection(app, filter).await?;
-        let page = model::search_cards(&conn, filter, order, *count);
         Ok(conn.timed(page).await?)
     }
 

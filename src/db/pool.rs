@@ -288,8 +288,9 @@ impl Drop for Transaction {
 pub async fn retry_conflict<T, F: Future<Output = Result<T>>>(
     mut work: impl FnMut() -> F,
 ) -> Result<T> {
-    match work().await {
-        Err(error) if error.is_lock_conflict() => work().await,
+    // Boxed: a transaction's future has kilobytes, and what holds it is moved several times.
+    match Box::pin(work()).await {
+        Err(error) if error.is_lock_conflict() => Box::pin(work()).await,
         outcome => outcome,
     }
 }

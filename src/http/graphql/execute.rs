@@ -88,7 +88,8 @@ pub(super) async fn execute(
     let outcome = if mutates {
         // A client that hangs up, or a request that takes too long, must not stop a mutation half way.
         let work = SQL_STATS.scope(info.stats.clone(), work).in_current_span();
-        let task = http.tasks.spawn(work);
+        // Boxed: a task is moved several times before it runs.
+        let task = http.tasks.spawn(Box::pin(work));
         timeout_at(deadline, task)
             .await
             .map(|joined| joined.unwrap_or_else(|error| Err(Box::new(error))))

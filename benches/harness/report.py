@@ -218,7 +218,7 @@ def writes(found: dict) -> str:
 def older(found: dict, section: str) -> str:
     """A sentence before a section that was kept from an earlier run."""
     commit = found.get("older", {}).get(section)
-    return f"Kept from a run at commit {commit}. " if commit else ""
+    return f"Kept from a run at commit {commit}. " if commit and commit != found["setup"]["versions"].get("commit") else ""
 
 
 def growth(found: dict, drawn: dict[str, str]) -> str:

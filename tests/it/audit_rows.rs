@@ -211,7 +211,7 @@ async fn a_code_that_is_sent_is_told_and_its_address_is_not() {
     let anyone = app.anonymous();
     let query = send("a@example.org", "PASSWORD_RESET");
     anyone.query(&query).await.payload("emailCodeSend");
-    // Too soon for another: nothing is sent, and nothing told.
+    // Too soon for another: nothing is sent, which is told as refused.
     anyone.query(&query).await.data();
     let query = send("b@example.org", "LINK");
     mia.query(&query).await.payload("emailCodeSend");
@@ -238,11 +238,19 @@ async fn a_code_that_is_sent_is_told_and_its_address_is_not() {
     .await;
     assert_eq!((sent.len(), &sent[0]["actor"]), (1, &Value::Null));
     let (own, none) = (json!(mia.user_id), Value::Null);
-    let (reset, link) = (
+    let (reset, link, soon) = (
         json!({ "purpose": "PASSWORD_RESET" }),
         json!({ "purpose": "LINK" }),
+        json!({ "code": "TOO_MANY_ATTEMPTS" }),
     );
-    assert_eq!(told, [(&none, &none, &reset), (&own, &own, &link)]);
+    assert_eq!(
+        told,
+        [
+            (&none, &none, &reset),
+            (&none, &none, &soon),
+            (&own, &own, &link)
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,25 +138,31 @@ async fn hang_ups(app: &TestApp) -> f64 {
         .sum()
 }
 
+/// Asks for what is held, and hangs up; until the server has noticed.
+async fn ask_and_hang_up(app: &TestApp, client: &Client, body: &Value) {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(app.base_url.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    let request = post_head(client, body.len()) + &body;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    until_held(app).await;
+    let before = hang_ups(app).await;
+    drop(stream);
+    let noticed = async { while hang_ups(app).await <= before {} };
+    timeout(LIMIT, noticed)
+        .await
+        .expect("the hang-up is noticed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mutation_outlives_a_client_that_hangs_up() {
     let app = TestApp::start().await;
     let mia = app.user("Mia").await;
     let held = Held::person(&app, &mia).await;
-    let body = json!({ "query": RENAME, "variables": { "name": "Maria" } }).to_string();
-    let mut stream = TcpStream::connect(app.base_url.trim_start_matches("http://"))
-        .await
-        .unwrap();
-    let request = post_head(&mia, body.len()) + &body;
-    stream.write_all(request.as_bytes()).await.unwrap();
-    until_held(&app).await;
-    let before = hang_ups(&app).await;
-    drop(stream);
+    let body = json!({ "query": RENAME, "variables": { "name": "Maria" } });
     // The server has noticed before the mutation may go on.
-    let noticed = async { while hang_ups(&app).await <= before {} };
-    timeout(LIMIT, noticed)
-        .await
-        .expect("the hang-up is noticed");
+    ask_and_hang_up(&app, &mia, &body).await;
     assert_eq!(name_of(&mia).await, "Mia");
     held.release().await;
     until_named(&mia, "Maria").await;
@@ -173,20 +179,9 @@ async fn a_refusal_is_written_though_who_is_refused_hangs_up() {
     app.settle(&[&clerk]).await;
     let refusals = "audit_events WHERE action = 'access.refused'";
     let held = Held::by(&app, "LOCK TABLE audit_events IN EXCLUSIVE MODE").await;
-    let body = json!({ "query": "{ orders { nodes { id } } }" }).to_string();
-    let mut stream = TcpStream::connect(app.base_url.trim_start_matches("http://"))
-        .await
-        .unwrap();
-    let request = post_head(&clerk, body.len()) + &body;
-    stream.write_all(request.as_bytes()).await.unwrap();
-    until_held(&app).await;
-    let before = hang_ups(&app).await;
-    drop(stream);
+    let body = json!({ "query": "{ orders { nodes { id } } }" });
     // The server has noticed before the row may be written.
-    let noticed = async { while hang_ups(&app).await <= before {} };
-    timeout(LIMIT, noticed)
-        .await
-        .expect("the hang-up is noticed");
+    ask_and_hang_up(&app, &clerk, &body).await;
     assert_eq!(app.count(refusals).await, 0);
     held.release().await;
     let written = async { while app.count(refusals).await == 0 {} };

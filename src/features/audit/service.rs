@@ -56,7 +56,8 @@ pub async fn events(
 }
 
 /// Whether a problem says that the viewer reached for an account of which they don't know the code or password, or that
-/// is not theirs, and not only that something was in the way. What is malformed used up a try, too.
+/// is not theirs, or reached too often, and not only that something was in the way. What is malformed counts, too: it used
+/// up a try of its network address.
 fn reached_too_far(problem: &Problem) -> bool {
     matches!(
         problem.code,

@@ -78,8 +78,7 @@ pub fn select<'a>(
 ///
 /// # Errors
 /// `BAD_REQUEST` for `first` or `last` outside 1 to 100 or both, for a response key twice in a mutation's root, and for no
-/// operation; `QUERY_TOO_COMPLEX` for depth,
-/// introspection and a list that is too long. Sums are the caller's to check, with [`Cost::within`].
+/// operation; `QUERY_TOO_COMPLEX` for depth, introspection and a list that is too long. Sums are the caller's to check, with [`Cost::within`].
 pub fn measure(
     model: &CostModel,
     document: &ExecutableDocument,

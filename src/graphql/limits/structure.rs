@@ -24,8 +24,7 @@ const UNKNOWN_FIELDS: usize = 25;
 ///
 /// # Errors
 /// `QUERY_TOO_COMPLEX` over a limit; `BAD_REQUEST` for a cycle of fragments, for a variable of an unknown type
-/// (which async-graphql answers with a panic when it has a default), for very many unknown fields, and for a mutation with
-/// a response key twice.
+/// (which async-graphql answers with a panic when it has a default), and for very many unknown fields.
 pub fn structure(document: &ExecutableDocument, model: &CostModel) -> Result<(), LimitError> {
     let mut walk = Walk {
         document,

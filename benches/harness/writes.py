@@ -158,7 +158,7 @@ class Writes:
 
 def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds: float, modes: list[tuple[bool, int]]) -> dict:
     """operation → figures, as the reads have them."""
-    # Enough for the fastest that any of them can be.
+    # A run takes what it may need: there are only so many orders to pay, and what is taken and not sent is gone.
     most = int(seconds * 6000)
     writes = Writes(cluster, database, reads, orders=40000)
     found: dict[str, dict] = {operation: {} for operation in (*OPERATIONS, "mixed")}
@@ -179,14 +179,15 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
                 placement.place(cluster.postmaster(), [server])
                 runs = []
                 problem = None
+                number = 500
                 for turn in range(rounds + 1):
-                    number = int(most if turn else 500)
                     path = bodies.write(operation, writes.take(operation, number), server.port)
                     before = writes.counts()[operation]
                     run = load.measure(cluster, server, path, connections, seconds if turn else 1, placement, once=True)
                     problem = problem or wrong(operation, writes.counts()[operation] - before, run, connections) if turn else None
-                    # The first is the warm-up.
+                    # The first is the warm-up, and tells how many the others may need.
                     runs += [run] if turn else []
+                    number = number if turn else min(most, int(run.rps * seconds * 1.6) + 2 * connections)
                 figures = compare.summary(runs)
                 if problem:
                     figures["suspect"] = problem

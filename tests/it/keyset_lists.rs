@@ -15,7 +15,7 @@ use companion::{
         },
         payments::model::{self as orders, OrderState},
         reports::model::{self as reports, ReportReason, ReportState},
-        reviews::model::{OfProviders, Review, ReviewsQuery},
+        reviews::model::{OfProviders, Review, ReviewCard, ReviewsQuery},
     },
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
@@ -149,21 +149,20 @@ async fn far_pages_of_what_grows_touch_no_more_rows_than_the_first() {
         }
     }
 
-    let place = |number| (time(number), ReviewId(id(number)));
-    for rating in [None, Some(1), Some(5)] {
-        for page in some_pages("review", place) {
-            let query = ReviewsQuery {
-                rating,
-                limit: page.fetch(),
-                backwards: page.backwards,
-                from: page.from,
-            };
-            let what = format!("reviews, {query:?}");
-            let providers = [provider];
-            let query = OfProviders::<Review>::new(&providers, &query);
-            reads_only_its_page(&mut conn, &what, query).await;
-        }
-    }
+    reviews_lists(&mut conn, provider).await;
+    // One profile with many reviews among thousands with a few, as which the planner takes them all.
+    conn.batch_execute(
+        "SET session_replication_role = replica;
+         INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, version, created_at, updated_at)
+             SELECT gen_random_uuid(), gen_random_uuid(), md5((i / 3)::text)::uuid, md5((i / 3)::text)::uuid, 5, '', true, 1,
+                 now(), now()
+             FROM generate_series(1, 300000) i;
+         RESET session_replication_role;
+         ANALYZE reviews",
+    )
+    .await
+    .unwrap();
+    reviews_lists(&mut conn, provider).await;
 
     let place = |number| (time(number), ReportId(id(number)));
     for (reporter, state, reason) in [
@@ -311,4 +310,24 @@ async fn a_list_by_state_shows_each_booking_once_in_order() {
         .map(|number| BookingId(id(number)).to_string())
         .collect();
     assert_eq!(expired, expected);
+}
+
+async fn reviews_lists(conn: &mut AsyncPgConnection, provider: ProviderId) {
+    let providers = [provider];
+    let place = |number| (time(number), ReviewId(id(number)));
+    for rating in [None, Some(1), Some(5)] {
+        for page in some_pages("review", place) {
+            let query = ReviewsQuery {
+                rating,
+                limit: page.fetch(),
+                backwards: page.backwards,
+                from: page.from,
+            };
+            let what = format!("reviews, {query:?}");
+            let rows = OfProviders::<Review>::new(&providers, &query);
+            reads_only_its_page(conn, &what, rows).await;
+            let cards = OfProviders::<ReviewCard>::new(&providers, &query);
+            reads_only_its_page(conn, &what, cards).await;
+        }
+    }
 }

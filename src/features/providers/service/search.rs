@@ -126,7 +126,9 @@ fn checked(range: PriceRange) -> Result<PriceRange> {
     let amounts = [range.min_minor, range.max_minor];
     let possible = |amount: &i64| (0..=MAX_AMOUNT_MINOR).contains(amount);
     if !amounts.iter().flatten().all(possible) {
-        return Err(Error::bad_request("Prices must not be negative."));
+        return Err(Error::bad_request(format!(
+            "`price.minMinor` and `price.maxMinor` go from 0 to {MAX_AMOUNT_MINOR}."
+        )));
     }
     Ok(PriceRange {
         currency: currency.code().to_owned(),

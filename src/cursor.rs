@@ -55,6 +55,8 @@ pub struct PageArgs {
     pub last: Option<i32>,
     /// Only what precedes this cursor.
     pub before: Option<String>,
+    /// Whether nobody asks what lies beyond the page, which takes a row to know.
+    pub alone: bool,
 }
 
 /// The page that is asked for; `K` are the values of a cursor of its order.
@@ -66,6 +68,8 @@ pub struct Page<K> {
     pub backwards: bool,
     /// Where to go on from, exclusive.
     pub from: Option<K>,
+    /// Whether nobody asks what lies beyond it, which takes a row to know: no `pageInfo`.
+    pub alone: bool,
 }
 
 impl PageArgs {
@@ -81,7 +85,13 @@ impl PageArgs {
             after,
             last,
             before,
+            alone: false,
         }
+    }
+
+    /// The same, where nobody may ask what lies beyond the page: no `pageInfo` is selected.
+    pub fn alone(self, alone: bool) -> Self {
+        Self { alone, ..self }
     }
 
     /// Reads the arguments for this order.
@@ -93,6 +103,7 @@ impl PageArgs {
             after,
             last,
             before,
+            alone,
         } = self;
         if first.is_some() && last.is_some() {
             return Err(Error::bad_request("Give `first` or `last`, not both."));
@@ -124,23 +135,25 @@ impl PageArgs {
             limit,
             backwards,
             from,
+            alone: *alone,
         })
     }
 }
 
-/// How many rows pages are read as.
-const FETCHED: [usize; 7] = [2, 4, 6, 11, 21, 51, 101];
+/// How many rows pages are read as: those that clients ask for, and one more.
+const FETCHED: [usize; 14] = [1, 2, 3, 4, 5, 6, 10, 11, 20, 21, 50, 51, 100, 101];
 
 impl<K> Page<K> {
-    /// What the statement's LIMIT is: at least one more than the page, to know whether more follows. It stands in the
-    /// statement's text, of which there must not be as many as sizes of pages: prepared statements are kept.
+    /// What the statement's LIMIT is: at least the page, and one more where somebody asks whether more follows. It stands in
+    /// the statement's text, of which there must not be as many as sizes of pages: prepared statements are kept.
     pub fn fetch(&self) -> i64 {
-        let least = self.limit.saturating_add(1);
+        let least = self.limit.saturating_add(usize::from(!self.alone));
         let of_few = FETCHED.into_iter().find(|rows| *rows >= least);
         i64::try_from(of_few.unwrap_or(least)).unwrap_or(i64::MAX)
     }
 
-    /// The page from the rows that the statement gave, in the statement's direction.
+    /// The page from the rows that the statement gave, in the statement's direction. What lies beyond a page that is read
+    /// alone is not known, and not asked.
     pub fn slice<R>(&self, mut rows: Vec<R>) -> Slice<R> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
@@ -208,19 +221,24 @@ mod tests {
 
     #[test]
     fn pages_of_all_sizes_are_read_by_a_few_statements() {
-        let page = |limit| Page::<()> {
+        let page = |limit, alone| Page::<()> {
             limit,
             backwards: false,
             from: None,
+            alone,
         };
         let mut fetched = std::collections::BTreeSet::new();
         for limit in 1..=100 {
-            let rows = page(limit).fetch();
+            let rows = page(limit, false).fetch();
             assert!(rows > i64::try_from(limit).unwrap());
-            fetched.insert(rows);
-            let slice = page(limit).slice((0..rows).collect());
+            let slice = page(limit, false).slice((0..rows).collect());
             assert_eq!((slice.rows.len(), slice.has_next), (limit, true));
-            assert!(!page(limit).slice((0..limit).collect()).has_next);
+            assert!(!page(limit, false).slice((0..limit).collect()).has_next);
+            let alone = page(limit, true).fetch();
+            assert!((i64::try_from(limit).unwrap()..=rows).contains(&alone));
+            let slice = page(limit, true).slice((0..alone).collect());
+            assert_eq!(slice.rows.len(), limit);
+            fetched.extend([rows, alone]);
         }
         assert_eq!(fetched.len(), FETCHED.len());
     }
@@ -343,6 +361,7 @@ mod tests {
             limit: 2,
             backwards: true,
             from: Some(()),
+            alone: false,
         };
         let slice = page.slice(vec![5, 4, 3]);
         assert_eq!(

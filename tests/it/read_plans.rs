@@ -381,12 +381,12 @@ async fn the_hot_lists_are_planned_with_one_statement_an_edge() {
     let pair = Pair::start().await;
     let client = pair.people[1].1.as_deref();
     for (query, statements) in [
-        // The statements of each: the page, people, prices, reviews, their authors.
+        // The statements of each: the page, people, prices with services, their categories, reviews with authors.
         (
             "{ providers(first: 20) { nodes { id displayName user { id displayName }
                 services { id price { amountMinor currency formatted } service { title category { slug } } }
                 reviews(first: 3) { nodes { rating author { displayName } } } } } }",
-            6,
+            5,
         ),
         ("{ providers { edges { cursor node { id city { name } } } pageInfo { endCursor } } }", 2),
         ("{ services { nodes { id title category { title } } } }", 2),
@@ -398,6 +398,60 @@ async fn the_hot_lists_are_planned_with_one_statement_an_edge() {
     ] {
         let (said, written) = pair.ask(query, &json!({}), client).await;
         assert_eq!((said.statements, written), (statements, 1), "{query}\n{}", said.body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_more_follows_is_known_wherever_it_is_asked() {
+    let pair = Pair::start().await;
+    let client = pair.people[1].1.as_deref();
+    for (before, after) in [
+        ("providers(first: 2) {", "}"),
+        ("providers(first: 1) { nodes { reviews(first: 1) {", "} } }"),
+        ("providers(sort: NEWEST, last: 2) {", "}"),
+        ("me { bookings(first: 2) {", "} }"),
+    ] {
+        let more = if before.contains("last") {
+            "hasPreviousPage"
+        } else {
+            "hasNextPage"
+        };
+        for (page, fragments) in [
+            (
+                format!("nodes {{ id }} pageInfo {{ {more} }}"),
+                String::new(),
+            ),
+            (
+                format!("x: pageInfo {{ {more} }} nodes {{ id }}"),
+                String::new(),
+            ),
+            (
+                format!("... @include(if: true) {{ ... {{ pageInfo {{ {more} }} }} }}"),
+                String::new(),
+            ),
+            ("nodes { id } ...Info".to_owned(), {
+                let on = match before {
+                    _ if before.contains("reviews") => "ReviewConnection",
+                    _ if before.contains("bookings") => "BookingConnection",
+                    _ => "ProviderConnection",
+                };
+                format!(
+                    "fragment Info on {on} {{ pageInfo {{ ...More }} }} fragment More on PageInfo {{ {more} }}"
+                )
+            }),
+        ] {
+            let query = format!("{{ {before} {page} {after} }} {fragments}");
+            let (said, _) = pair.ask(&query, &json!({}), client).await;
+            let known = format!("\"{more}\":true");
+            assert!(said.body.contains(&known), "{query}\n{}", said.body);
+        }
+        // The page has as many rows, whether anybody asks what lies beyond it or not.
+        let ids = format!("{{ {before} nodes {{ id }} {after} }}");
+        let (alone, _) = pair.ask(&ids, &json!({}), client).await;
+        let told = format!("{{ {before} nodes {{ id }} pageInfo {{ endCursor }} {after} }}");
+        let (told, _) = pair.ask(&told, &json!({}), client).await;
+        let rows = |body: &str| body.matches("\"id\":").count();
+        assert_eq!(rows(&alone.body), rows(&told.body), "{ids}");
     }
 }
 

@@ -112,16 +112,17 @@ pub mod price_card {
     pub const SERVICE_STATUS: usize = 8;
 }
 
-/// What lists show of the newest visible reviews of each of these providers: a list of providers and how many of each.
+/// What lists show of the newest visible reviews of each of these providers, with who wrote them: a list of providers and
+/// how many of each.
 pub const REVIEW_CARDS: (&str, &[Type]) = (
-    r#"SELECT r.* FROM unnest($1) AS p (id) CROSS JOIN LATERAL (SELECT "reviews"."id", "reviews"."provider_id", "reviews"."author_id", "reviews"."rating", "reviews"."comment", "reviews"."created_at" FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS r ORDER BY r.provider_id, r.created_at DESC, r.id DESC"#,
+    r#"SELECT "reviews"."id", "reviews"."provider_id", "reviews"."rating", "reviews"."comment", "reviews"."created_at", "users"."id", "users"."display_name" FROM unnest($1) AS p (id) CROSS JOIN LATERAL (SELECT * FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS reviews INNER JOIN users ON users.id = reviews.author_id ORDER BY reviews.provider_id, reviews.created_at DESC, reviews.id DESC"#,
     &[Type::UUID_ARRAY, Type::INT8],
 );
 
 /// Where the columns of a review's card are.
 pub mod review_card {
     pub const PROVIDER_ID: usize = 1;
-    pub const AUTHOR_ID: usize = 2;
-    pub const RATING: usize = 3;
-    pub const COMMENT: usize = 4;
+    pub const RATING: usize = 2;
+    pub const COMMENT: usize = 3;
+    pub const AUTHOR_NAME: usize = 6;
 }

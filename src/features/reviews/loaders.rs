@@ -137,6 +137,8 @@ async fn load_page<R: ListedReview>(
         limit,
         backwards: query.backwards,
         from: query.from,
+        // The statement has read what it has.
+        alone: false,
     };
     let mut slices: Fast<ProviderId, ReviewPage<R>> = providers
         .iter()

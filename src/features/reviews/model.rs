@@ -12,6 +12,7 @@ use crate::{
         ids::{BookingId, ProviderId, ReviewId, UserId},
         schema::{bookings, providers, reviews},
     },
+    features::users::model::Person,
 };
 
 pub use lists::{
@@ -26,14 +27,15 @@ pub struct ReviewCard {
     pub id: ReviewId,
     /// Of whom.
     pub provider_id: ProviderId,
-    /// By whom.
-    pub author_id: UserId,
     /// 1 to 5.
     pub rating: i32,
     /// At most 2 000 characters, may be empty.
     pub comment: String,
     /// When it was written.
     pub created_at: Instant,
+    /// By whom.
+    #[diesel(embed)]
+    pub author: Person,
 }
 
 /// A review.

@@ -99,15 +99,14 @@ impl Lane {
         })
     }
 
-    async fn best_of_city(&self, city: Uuid) -> Result<(Vec<Row>, bool), tokio_postgres::Error> {
-        let limit = PROVIDERS as i64 + 1;
-        let mut rows = self
-            .client
-            .query(&self.providers_of_city, &[&city, &limit])
-            .await?;
-        let more = rows.len() > PROVIDERS;
-        rows.truncate(PROVIDERS);
-        Ok((rows, more))
+    async fn best_of_city(
+        &self,
+        city: Uuid,
+        most: usize,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        self.client
+            .query(&self.providers_of_city, &[&city, &(most as i64)])
+            .await
     }
 
     async fn users(&self, ids: &[Uuid]) -> Result<Vec<Row>, tokio_postgres::Error> {
@@ -128,9 +127,8 @@ impl Lane {
         if providers.is_empty() {
             return Ok(Vec::new());
         }
-        let limit = REVIEWS as i64 + 1;
         self.client
-            .query(&self.reviews, &[&providers, &limit])
+            .query(&self.reviews, &[&providers, &(REVIEWS as i64)])
             .await
     }
 }
@@ -301,7 +299,9 @@ struct PageInfo {
 }
 
 async fn flat(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
-    let (rows, has_next_page) = lane.best_of_city(city).await?;
+    let mut rows = lane.best_of_city(city, PROVIDERS + 1).await?;
+    let has_next_page = rows.len() > PROVIDERS;
+    rows.truncate(PROVIDERS);
     let end_cursor = match rows.last() {
         Some(row) => {
             let sum: i64 = row.get(provider_card::RATING_SUM);
@@ -396,7 +396,7 @@ impl<'a> People<'a> {
 }
 
 async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
-    let (rows, _) = lane.best_of_city(city).await?;
+    let rows = lane.best_of_city(city, PROVIDERS).await?;
     let providers: Vec<Uuid> = rows.iter().map(|row| row.get(provider_card::ID)).collect();
     let mut user_ids: Vec<Uuid> = rows
         .iter()
@@ -408,14 +408,6 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
         lane.reviews(&providers),
     )?;
     let users = People::of(&users);
-    let mut author_ids: Vec<Uuid> = reviews
-        .iter()
-        .map(|row| row.get(review_card::AUTHOR_ID))
-        .collect();
-    author_ids.sort_unstable();
-    author_ids.dedup();
-    let authors = lane.users(&author_ids).await?;
-    let authors = People::of(&authors);
 
     let mut nodes: Vec<NestedProvider<'_>> = rows
         .iter()
@@ -453,14 +445,13 @@ async fn nested(lane: &Lane, city: Uuid) -> Result<Vec<u8>, Failure> {
     }
     for row in &reviews {
         if let Some(at) = place(row.get(review_card::PROVIDER_ID)) {
-            let page = &mut nodes[at].reviews.nodes;
-            if page.len() < REVIEWS {
-                page.push(Review {
-                    rating: row.get(review_card::RATING),
-                    comment: row.get(review_card::COMMENT),
-                    author: authors.person(row.get(review_card::AUTHOR_ID)),
-                });
-            }
+            nodes[at].reviews.nodes.push(Review {
+                rating: row.get(review_card::RATING),
+                comment: row.get(review_card::COMMENT),
+                author: Person {
+                    display_name: row.get(review_card::AUTHOR_NAME),
+                },
+            });
         }
     }
     let providers = Nodes { nodes };

@@ -9,7 +9,10 @@ use crate::{
     features::{
         providers::graphql::plan::visible_provider,
         reviews::{loaders::ReviewsOfProvider, model},
-        users::graphql::plan::person,
+        users::{
+            graphql::plan::{held_person, person},
+            model::Person,
+        },
     },
     graphql::plan::{Read, Readable, Selected, Shape},
 };
@@ -26,7 +29,6 @@ macro_rules! card_fields {
             "rating" => Some(Read::Leaf(|row, _, json| json.int(row.0.rating.into()))),
             "comment" => Some(Read::Leaf(|row, _, json| json.text(&row.0.comment))),
             "createdAt" => Some(Read::Leaf(|row, _, json| json.time(*row.0.created_at))),
-            "author" => person($field, |row: &Self| row.0.author_id),
             "provider" => visible_provider($field, |row: &Self| row.0.provider_id),
             _ => None,
         };
@@ -38,7 +40,16 @@ impl Readable for ReviewCard {
     type Object = Review;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
-        card_fields!(field)
+        match field.name() {
+            "author" => held_person(field),
+            _ => card_fields!(field),
+        }
+    }
+}
+
+impl AsRef<Person> for ReviewCard {
+    fn as_ref(&self) -> &Person {
+        &self.0.author
     }
 }
 
@@ -50,6 +61,7 @@ impl Readable for Review {
             return Some(read);
         }
         Some(Read::Leaf(match field.name() {
+            "author" => return person(field, |row: &Self| row.0.author_id),
             "reply" => |review, _, json| json.maybe_text(review.0.reply.as_deref()),
             "repliedAt" => |review, _, json| {
                 json.maybe(review.0.replied_at, |json, at| json.time(*at));
@@ -76,7 +88,8 @@ pub fn reviews<T: Readable>(
         field.argument("after")?,
         field.argument("last")?,
         field.argument("before")?,
-    );
+    )
+    .alone(!field.selects("pageInfo"));
     let count = field.selects("totalCount");
     let wanted = Wanted::new(field.argument("rating")?, &page, count).ok()?;
     let key = Arc::new(move |row: &T| Some(wanted.of(provider(row))));

@@ -38,13 +38,13 @@ pub struct ReviewsQuery {
 /// further than the page, which a window function over all of them would not do; one `first` for all of them makes it
 /// one statement.
 #[derive(Clone, Debug)]
-pub struct OfProviders<'a, R: Selectable<Pg>> {
+pub struct OfProviders<'a, R: ListedReview> {
     providers: &'a [ProviderId],
     query: &'a ReviewsQuery,
     columns: R::SelectExpression,
 }
 
-impl<'a, R: Selectable<Pg>> OfProviders<'a, R> {
+impl<'a, R: ListedReview> OfProviders<'a, R> {
     /// Such reviews of each of these providers, read as `R`.
     pub fn new(providers: &'a [ProviderId], query: &'a ReviewsQuery) -> Self {
         Self {
@@ -56,18 +56,18 @@ impl<'a, R: Selectable<Pg>> OfProviders<'a, R> {
 }
 
 // The text differs with the query, so it is its own key in the statement cache.
-impl<R: Selectable<Pg>> QueryId for OfProviders<'_, R> {
+impl<R: ListedReview> QueryId for OfProviders<'_, R> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<R: Selectable<Pg>> Query for OfProviders<'_, R> {
+impl<R: ListedReview> Query for OfProviders<'_, R> {
     type SqlType = SqlTypeOf<R::SelectExpression>;
 }
 
 impl<R> QueryFragment<Pg> for OfProviders<'_, R>
 where
-    R: Selectable<Pg>,
+    R: ListedReview,
     R::SelectExpression: QueryFragment<Pg>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -77,11 +77,13 @@ where
             backwards,
             from,
         } = self.query;
-        out.push_sql("SELECT r.* FROM unnest(");
-        out.push_bind_param::<Array<Uuid>, _>(self.providers)?;
-        out.push_sql(") AS p (id) CROSS JOIN LATERAL (SELECT ");
+        out.push_sql("SELECT ");
         self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(" FROM reviews WHERE provider_id = p.id AND visible");
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<Uuid>, _>(self.providers)?;
+        out.push_sql(
+            ") AS p (id) CROSS JOIN LATERAL (SELECT * FROM reviews WHERE provider_id = p.id AND visible",
+        );
         if let Some(rating) = rating {
             out.push_sql(" AND rating = ");
             out.push_bind_param::<Integer, _>(rating)?;
@@ -98,15 +100,22 @@ where
         let order = format!("created_at {direction}, id {direction}");
         // As a number, so that the plan can be kept (`Limited`).
         out.push_sql(&format!(" ORDER BY {order} LIMIT {limit}"));
+        out.push_sql(") AS reviews");
+        if R::WITH_AUTHOR {
+            out.push_sql(" INNER JOIN users ON users.id = reviews.author_id");
+        }
         out.push_sql(&format!(
-            ") AS r ORDER BY r.provider_id, r.created_at {direction}, r.id {direction}"
+            " ORDER BY reviews.provider_id, reviews.created_at {direction}, reviews.id {direction}"
         ));
         Ok(())
     }
 }
 
 /// Rows of a page of reviews.
-pub trait ListedReview: Send + Sync + Sized + 'static {
+pub trait ListedReview: Selectable<Pg> + Send + Sync + Sized + 'static {
+    /// Whether who wrote it is read with it.
+    const WITH_AUTHOR: bool;
+
     /// Of whom it is.
     fn provider_id(&self) -> ProviderId;
 
@@ -122,8 +131,10 @@ pub trait ListedReview: Send + Sync + Sized + 'static {
 }
 
 macro_rules! listed_review {
-    ($row:ty) => {
+    ($row:ty, with author: $with_author:literal) => {
         impl ListedReview for $row {
+            const WITH_AUTHOR: bool = $with_author;
+
             fn provider_id(&self) -> ProviderId {
                 self.provider_id
             }
@@ -145,8 +156,8 @@ macro_rules! listed_review {
     };
 }
 
-listed_review!(Review);
-listed_review!(ReviewCard);
+listed_review!(Review, with author: false);
+listed_review!(ReviewCard, with author: true);
 
 /// How many visible reviews a provider has, up to one more than is told.
 #[derive(Clone, Copy, Debug, Queryable)]

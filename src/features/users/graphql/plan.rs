@@ -1,7 +1,5 @@
 //! People in read plans.
 
-use std::sync::Arc;
-
 use super::User;
 use crate::{
     db::ids::UserId,
@@ -10,18 +8,28 @@ use crate::{
 };
 
 /// A [`User`] of whom a list shows what everyone sees: two columns of many.
-struct Person(Arc<model::Person>);
+struct Person<R>(R);
 
-impl Readable for Person {
+impl<R: AsRef<model::Person> + Send + Sync + 'static> Readable for Person<R> {
     type Object = User;
 
     fn read(field: &Selected<'_>) -> Option<Read<Self>> {
         Some(Read::Leaf(match field.name() {
-            "id" => |person, _, json| json.id(person.0.id),
-            "displayName" => |person, _, json| json.text(&person.0.display_name),
+            "id" => |person, _, json| json.id(person.0.as_ref().id),
+            "displayName" => |person, _, json| json.text(&person.0.as_ref().display_name),
             _ => return None,
         }))
     }
+}
+
+/// An edge to the person whom the row has with it.
+pub fn held_person<T: Readable + AsRef<model::Person> + Clone>(
+    field: &Selected<'_>,
+) -> Option<Read<T>> {
+    field.held(Shape::One, |row: &T, _, people| {
+        people.push(Person(row.clone()));
+        Ok(())
+    })
 }
 
 /// An edge to the person with this id, who is always there.

@@ -16,14 +16,42 @@ def describe() -> dict:
             model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
     except OSError:
         pass
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": model,
         "cores": len(settings.cores()),
-        "memory_gib": round(memory / 2**30, 1),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def huge_pages() -> dict[str, int]:
+    """How many there are, free and promised among them; zeros where the system doesn't know any."""
+    try:
+        with open("/proc/meminfo") as file:
+            lines = [line.split() for line in file if line.startswith("HugePages_")]
+    except OSError:
+        lines = []
+    found = {line[0].removeprefix("HugePages_").rstrip(":").lower(): int(line[1]) for line in lines}
+    return {"total": 0, "free": 0, "rsvd": 0, **found}
+
+
+def has_huge_pages_in_use() -> bool:
+    pages = huge_pages()
+    return pages["total"] - pages["free"] + pages["rsvd"] > 0
+
+
+def set_huge_pages(number: int) -> None:
+    """Sets so many aside, where we may and the memory is there; who asks for more than there are does without."""
+    try:
+        with open("/proc/sys/vm/nr_hugepages", "w") as file:
+            file.write(str(number))
+    except OSError:
+        pass
 
 
 def versions() -> dict[str, str]:

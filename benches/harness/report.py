@@ -298,8 +298,9 @@ def setup(found: dict) -> str:
     versions = ", ".join(f"{name} {text}" for name, text in kept["versions"].items())
     environment = "\n".join(f"{name}={text}" for name, text in kept["companion"].items())
     postgres = "\n".join(f"{name} = {text}" for name, text in CONFIGURATION.items())
+    memory = "its memory is in huge pages" if kept.get("huge_pages") else "its memory is not in huge pages"
     return (f"## Set-up\n\nVersions: PostgreSQL {kept['postgresql']}, {versions}. Load: `wrk` with one thread, bodies built before the run, "
-            "random variables for each request. PostgreSQL's settings besides its defaults:\n\n"
+            f"random variables for each request. PostgreSQL's settings besides its defaults ({memory}):\n\n"
             f"```ini\n{postgres}\n```\n\nCompanion ran with these settings; the limits are raised, not switched off, and one log line a "
             f"request went to a file:\n\n```ini\n{environment}\n```\n\n"
             "The peers are set up as [peers/README.md](peers/README.md) says, with 8 connections each and the same indexes.")

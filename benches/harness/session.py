@@ -135,6 +135,7 @@ def start(cluster: Cluster) -> dict:
         "machine": machine.describe(),
         "setup": {
             "postgresql": cluster.version(),
+            "huge_pages": machine.has_huge_pages_in_use(),
             "rows": MAIN,
             "pinned": settings.can_pin(),
             "companion": {name: text for name, text in companion().environment.items() if name != "DATA_DIR"},

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::db::ids::TypedId;
 
-/// What a text has room for before it must grow.
-const TEXT: usize = 1024;
+/// What a text has room for before it must grow: most answers fit.
+const TEXT: usize = 16 * 1024;
 
 /// A buffer of JSON text.
 #[derive(Debug)]

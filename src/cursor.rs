@@ -55,8 +55,9 @@ pub struct PageArgs {
     pub last: Option<i32>,
     /// Only what precedes this cursor.
     pub before: Option<String>,
-    /// Whether nobody asks what lies beyond the page, which takes a row to know.
-    pub alone: bool,
+    /// Whether only the page is read, without the row more that tells what lies beyond it: nobody asks, as no `pageInfo` is
+    /// selected.
+    pub page_only: bool,
 }
 
 /// The page that is asked for; `K` are the values of a cursor of its order.
@@ -64,12 +65,12 @@ pub struct PageArgs {
 pub struct Page<K> {
     /// How many rows at most.
     pub limit: usize,
+    /// How many rows are read for it: what the statement's LIMIT is.
+    pub fetch: i64,
     /// Whether rows are read against the order, from the end or from `before`.
     pub backwards: bool,
     /// Where to go on from, exclusive.
     pub from: Option<K>,
-    /// Whether nobody asks what lies beyond it, which takes a row to know: no `pageInfo`.
-    pub alone: bool,
 }
 
 impl PageArgs {
@@ -85,13 +86,16 @@ impl PageArgs {
             after,
             last,
             before,
-            alone: false,
+            page_only: false,
         }
     }
 
-    /// The same, where nobody may ask what lies beyond the page: no `pageInfo` is selected.
-    pub fn alone(self, alone: bool) -> Self {
-        Self { alone, ..self }
+    /// The same for a field below which `pageInfo` is selected or not.
+    pub fn with_page_info(self, selected: bool) -> Self {
+        Self {
+            page_only: !selected,
+            ..self
+        }
     }
 
     /// Reads the arguments for this order.
@@ -103,7 +107,7 @@ impl PageArgs {
             after,
             last,
             before,
-            alone,
+            page_only,
         } = self;
         if first.is_some() && last.is_some() {
             return Err(Error::bad_request("Give `first` or `last`, not both."));
@@ -133,27 +137,27 @@ impl PageArgs {
             .transpose()?;
         Ok(Page {
             limit,
+            fetch: fetched(limit, *page_only),
             backwards,
             from,
-            alone: *alone,
         })
     }
 }
 
-/// How many rows pages are read as: those that clients ask for, and one more.
+/// How many rows pages are read as: what clients mostly ask for, and one more.
 const FETCHED: [usize; 14] = [1, 2, 3, 4, 5, 6, 10, 11, 20, 21, 50, 51, 100, 101];
 
-impl<K> Page<K> {
-    /// What the statement's LIMIT is: at least the page, and one more where somebody asks whether more follows. It stands in
-    /// the statement's text, of which there must not be as many as sizes of pages: prepared statements are kept.
-    pub fn fetch(&self) -> i64 {
-        let least = self.limit.saturating_add(usize::from(!self.alone));
-        let of_few = FETCHED.into_iter().find(|rows| *rows >= least);
-        i64::try_from(of_few.unwrap_or(least)).unwrap_or(i64::MAX)
-    }
+/// At least the page, and one row more where somebody may ask whether more follows. As it stands in the statement's text, there
+/// must not be as many as sizes of pages: prepared statements are kept.
+fn fetched(limit: usize, page_only: bool) -> i64 {
+    let least = limit.saturating_add(usize::from(!page_only));
+    let of_few = FETCHED.into_iter().find(|rows| *rows >= least);
+    i64::try_from(of_few.unwrap_or(least)).unwrap_or(i64::MAX)
+}
 
-    /// The page from the rows that the statement gave, in the statement's direction. What lies beyond a page that is read
-    /// alone is not known, and not asked.
+impl<K> Page<K> {
+    /// The page from the rows that the statement gave, in the statement's direction. Where it was read without a row more, what
+    /// lies beyond is not known, and nobody asks.
     pub fn slice<R>(&self, mut rows: Vec<R>) -> Slice<R> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
@@ -221,26 +225,31 @@ mod tests {
 
     #[test]
     fn pages_of_all_sizes_are_read_by_a_few_statements() {
-        let page = |limit, alone| Page::<()> {
-            limit,
-            backwards: false,
-            from: None,
-            alone,
+        let page = |limit: usize, page_info| {
+            let args = PageArgs::new(i32::try_from(limit).ok(), None, None, None);
+            args.with_page_info(page_info).page::<()>("any").unwrap()
         };
         let mut fetched = std::collections::BTreeSet::new();
         for limit in 1..=100 {
-            let rows = page(limit, false).fetch();
-            assert!(rows > i64::try_from(limit).unwrap());
-            let slice = page(limit, false).slice((0..rows).collect());
+            let page_of = page(limit, true);
+            assert!(page_of.fetch > i64::try_from(limit).unwrap());
+            let slice = page_of.slice((0..page_of.fetch).collect());
             assert_eq!((slice.rows.len(), slice.has_next), (limit, true));
-            assert!(!page(limit, false).slice((0..limit).collect()).has_next);
-            let alone = page(limit, true).fetch();
-            assert!((i64::try_from(limit).unwrap()..=rows).contains(&alone));
-            let slice = page(limit, true).slice((0..alone).collect());
+            assert!(!page_of.slice((0..limit).collect()).has_next);
+            let page_only = page(limit, false);
+            assert!((i64::try_from(limit).unwrap()..=page_of.fetch).contains(&page_only.fetch));
+            let slice = page_only.slice((0..page_only.fetch).collect());
             assert_eq!(slice.rows.len(), limit);
-            fetched.extend([rows, alone]);
+            fetched.extend([page_of.fetch, page_only.fetch]);
         }
         assert_eq!(fetched.len(), FETCHED.len());
+        for limit in [1, 3, 5, 10, 20, 50, 100] {
+            let rows = i64::try_from(limit).unwrap();
+            assert_eq!(
+                (page(limit, false).fetch, page(limit, true).fetch),
+                (rows, rows + 1)
+            );
+        }
     }
 
     #[test]
@@ -359,9 +368,9 @@ mod tests {
     fn a_backward_page_comes_in_the_lists_order() {
         let page = Page {
             limit: 2,
+            fetch: 3,
             backwards: true,
             from: Some(()),
-            alone: false,
         };
         let slice = page.slice(vec![5, 4, 3]);
         assert_eq!(

@@ -9,7 +9,7 @@ use diesel::{
 
 use crate::cursor::LARGEST_COUNT;
 
-/// Puts a boxed query into an order and after (or before) a cursor, and limits it to a page and at least one row.
+/// Puts a boxed query into an order and after (or before) a cursor, and limits it to the rows that are read for a page.
 ///
 /// `keyset!(query, page, descending, |(created_at, id)| (table::created_at: Timestamptz = created_at, table::id: Uuid = id))`:
 /// all columns run in one direction, the last is the id, and one row comparison goes on from the cursor's values, so
@@ -44,11 +44,11 @@ macro_rules! keyset {
         } else {
             query.then_order_by(($($column.asc(),)+))
         };
-        $crate::db::keyset::Limited::new(query, page.fetch())
+        $crate::db::keyset::Limited::new(query, page.fetch)
     }};
 }
 
-/// A query and its LIMIT as a number in the text, of which there are as many as sizes of pages.
+/// A query and its LIMIT as a number in the text, of which there are a few ([`Page`](crate::cursor::Page)).
 ///
 /// For a bound one the planner guesses a tenth of all rows, which makes the plan that it could keep look so bad that it
 /// plans every execution anew: more work than reading 20 rows.

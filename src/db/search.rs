@@ -372,7 +372,7 @@ macro_rules! searched {
             columns: vec![$(Box::new($column)),+],
             from,
             down: $descending != page.backwards,
-            limit: page.fetch(),
+            limit: page.fetch,
         };
         let found = $search.found::<$table::table>(stringify!($table), place);
         $crate::keyset!($query.filter(found), page, $descending, |$key| ($($column: $sql_type = $value),+))

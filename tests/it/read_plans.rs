@@ -405,53 +405,113 @@ async fn the_hot_lists_are_planned_with_one_statement_an_edge() {
 async fn whether_more_follows_is_known_wherever_it_is_asked() {
     let pair = Pair::start().await;
     let client = pair.people[1].1.as_deref();
-    for (before, after) in [
-        ("providers(first: 2) {", "}"),
-        ("providers(first: 1) { nodes { reviews(first: 1) {", "} } }"),
-        ("providers(sort: NEWEST, last: 2) {", "}"),
-        ("me { bookings(first: 2) {", "} }"),
+    for (before, list, on, after) in [
+        ("", "providers(first: 2)", "ProviderConnection", ""),
+        (
+            "providers(first: 1) { nodes {",
+            "reviews(first: 1)",
+            "ReviewConnection",
+            "} }",
+        ),
+        ("me {", "bookings(first: 2)", "BookingConnection", "}"),
     ] {
-        let more = if before.contains("last") {
-            "hasPreviousPage"
-        } else {
-            "hasNextPage"
-        };
-        for (page, fragments) in [
+        for (selected, planned) in [
             (
-                format!("nodes {{ id }} pageInfo {{ {more} }}"),
-                String::new(),
+                format!("{list} {{ nodes {{ id }} pageInfo {{ hasNextPage }} }}"),
+                true,
             ),
             (
-                format!("x: pageInfo {{ {more} }} nodes {{ id }}"),
-                String::new(),
+                format!("{list} {{ x: pageInfo {{ hasNextPage }} nodes {{ id }} }}"),
+                true,
             ),
             (
-                format!("... @include(if: true) {{ ... {{ pageInfo {{ {more} }} }} }}"),
-                String::new(),
-            ),
-            ("nodes { id } ...Info".to_owned(), {
-                let on = match before {
-                    _ if before.contains("reviews") => "ReviewConnection",
-                    _ if before.contains("bookings") => "BookingConnection",
-                    _ => "ProviderConnection",
-                };
                 format!(
-                    "fragment Info on {on} {{ pageInfo {{ ...More }} }} fragment More on PageInfo {{ {more} }}"
-                )
-            }),
+                    "{list} {{ ... @include(if: true) {{ ... {{ pageInfo {{ hasNextPage }} }} }} }}"
+                ),
+                true,
+            ),
+            (format!("{list} {{ nodes {{ id }} ...Info }}"), true),
+            // Two fields of one key, and two of the same page: one of each asks.
+            (
+                format!("{list} {{ nodes {{ id }} }} {list} {{ pageInfo {{ hasNextPage }} }}"),
+                !before.is_empty() && on == "ReviewConnection",
+            ),
+            (
+                format!(
+                    "a: {list} {{ nodes {{ id }} }} b: {list} {{ pageInfo {{ hasNextPage }} }}"
+                ),
+                true,
+            ),
         ] {
-            let query = format!("{{ {before} {page} {after} }} {fragments}");
-            let (said, _) = pair.ask(&query, &json!({}), client).await;
-            let known = format!("\"{more}\":true");
-            assert!(said.body.contains(&known), "{query}\n{}", said.body);
+            let fragment = if selected.contains("...Info") {
+                format!(
+                    "fragment Info on {on} {{ pageInfo {{ ...More }} }} fragment More on PageInfo {{ hasNextPage }}"
+                )
+            } else {
+                String::new()
+            };
+            let query = format!("{{ {before} {selected} {after} }} {fragment}");
+            let (said, written) = pair.ask(&query, &json!({}), client).await;
+            assert!(
+                said.body.contains("\"hasNextPage\":true"),
+                "{query}\n{}",
+                said.body
+            );
+            assert_eq!(written > 0, planned, "{query}");
         }
-        // The page has as many rows, whether anybody asks what lies beyond it or not.
-        let ids = format!("{{ {before} nodes {{ id }} {after} }}");
-        let (alone, _) = pair.ask(&ids, &json!({}), client).await;
-        let told = format!("{{ {before} nodes {{ id }} pageInfo {{ endCursor }} {after} }}");
-        let (told, _) = pair.ask(&told, &json!({}), client).await;
-        let rows = |body: &str| body.matches("\"id\":").count();
-        assert_eq!(rows(&alone.body), rows(&told.body), "{ids}");
+    }
+    let backwards =
+        "{ providers(sort: NEWEST, last: 2) { nodes { id } pageInfo { hasPreviousPage } } }";
+    let (said, _) = pair.ask(backwards, &json!({}), None).await;
+    assert!(
+        said.body.contains("\"hasPreviousPage\":true"),
+        "{}",
+        said.body
+    );
+    // Pages of two sizes for which as many rows are read.
+    let sizes = "{ providers(first: 1) { nodes { a: reviews(first: 7) { nodes { id } }
+        b: reviews(first: 8) { pageInfo { hasNextPage } } c: reviews(first: 7) { pageInfo { hasNextPage } } } } }";
+    assert_eq!(pair.ask(sizes, &json!({}), None).await.1, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_beyond_the_page_is_read_where_somebody_asks_for_it() {
+    let pair = Pair::start().await;
+    let client = pair.people[1].1.as_deref();
+    for (before, list, table, size, after) in [
+        ("", "providers", "providers", 5, ""),
+        (
+            "providers(first: 1) { nodes {",
+            "reviews",
+            "reviews",
+            10,
+            "} }",
+        ),
+        ("me {", "bookings", "bookings", 20, "}"),
+    ] {
+        // Among what both servers sent last on each of their connections.
+        let sent = async |rows: i32| {
+            let with_limit = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 AND query ~ 'FROM \"?{table}\\M.* LIMIT {rows}\\M'"
+            );
+            pair.planned.number(&with_limit).await > 0
+        };
+        let query =
+            |page: &str| format!("{{ {before} {list}(first: {size}) {{ {page} }} {after} }}");
+        pair.ask(&query("nodes { id }"), &json!({}), client).await;
+        assert_eq!(
+            (sent(size).await, sent(size + 1).await),
+            (true, false),
+            "{list}"
+        );
+        pair.ask(
+            &query("nodes { id } pageInfo { endCursor }"),
+            &json!({}),
+            client,
+        )
+        .await;
+        assert!(sent(size + 1).await, "{list}");
     }
 }
 

@@ -128,7 +128,7 @@ pub async fn of_provider(
     rating: Option<i32>,
     page: PageArgs,
 ) -> Result<Connection<Review>> {
-    let page = page.alone(!ctx.selects("pageInfo"));
+    let page = page.with_page_info(ctx.selects("pageInfo"));
     let wanted = Wanted::new(rating, &page, ctx.selects("totalCount"))?;
     let slice = ctx
         .loaders()

@@ -50,7 +50,7 @@ impl ReviewsKey {
     ) -> Self {
         let query = ReviewsQuery {
             rating,
-            limit: page.fetch(),
+            limit: page.fetch,
             backwards: page.backwards,
             from: page.from,
         };
@@ -135,10 +135,9 @@ async fn load_page<R: ListedReview>(
     }
     let page = Page {
         limit,
+        fetch: query.limit,
         backwards: query.backwards,
         from: query.from,
-        // The statement has read what it has.
-        alone: false,
     };
     let mut slices: Fast<ProviderId, ReviewPage<R>> = providers
         .iter()

@@ -19,7 +19,7 @@ pub use lists::{
     ListedReview, OfProviders, ReviewCount, ReviewKey, ReviewsQuery, counts_of_providers,
 };
 
-/// What a provider's list shows of a review.
+/// What a provider's list shows of a review, with its author.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = reviews, check_for_backend(diesel::pg::Pg))]
 pub struct ReviewCard {

@@ -52,7 +52,9 @@ async fn list(
     order: Order,
     page: PageArgs,
 ) -> Result<Connection<Booking>> {
-    let page = page.alone(!ctx.selects("pageInfo")).page(order.name())?;
+    let page = page
+        .with_page_info(ctx.selects("pageInfo"))
+        .page(order.name())?;
     let count = ctx.selects("totalCount");
     let slice = service::page(ctx.app(), filter, order, &page, count).await?;
     Ok(Connection::of(

@@ -190,7 +190,7 @@ impl<G> ValidGrouping<G> for Nearest<'_> {
     type IsAggregate = is_aggregate::Never;
 }
 
-// The text differs with the query, so it is its own key in the statement cache.
+// The text differs with the query.
 impl QueryId for Nearest<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
@@ -392,7 +392,7 @@ impl Filter {
         } else {
             query.order(FromTheEnd)
         };
-        Nearest(query, page.fetch())
+        Nearest(query, page.fetch)
     }
 
     /// A page by when it was asked for, the latest first.

@@ -42,7 +42,8 @@ impl ProviderQueries {
         #[graphql(desc = "How many from the end, 1 to 100.")] last: Option<i32>,
         #[graphql(desc = "Only what precedes this cursor.")] before: Option<String>,
     ) -> Result<Planned<Connection<Provider>>> {
-        let page = PageArgs::new(first, after, last, before).alone(!ctx.selects("pageInfo"));
+        let page =
+            PageArgs::new(first, after, last, before).with_page_info(ctx.selects("pageInfo"));
         let search = filter.unwrap_or_default().into();
         let count = ctx.selects("totalCount");
         let query = service::search(ctx.app(), search, sort.into(), &page, count)?;

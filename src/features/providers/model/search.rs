@@ -391,7 +391,7 @@ pub trait ListedProvider: Sized {
     /// The row's values in an order.
     fn rank(&self, order: &Order) -> Value;
 
-    /// The rows of a page and one more.
+    /// The rows that are read for a page.
     fn read(
         conn: &AsyncPgConnection,
         filter: &Filter,

@@ -17,11 +17,11 @@ use crate::{
     graphql::plan::{Read, Readable, Selected, Shape},
 };
 
-/// What a provider's list shows of a [`Review`].
+/// What a provider's list shows of a [`Review`], with its author.
 #[derive(Clone)]
 struct ReviewCard(Arc<model::ReviewCard>);
 
-/// How a field is read of rows that have what a review's card has.
+/// How a field is read of rows that have what a review's card has, but for the author.
 macro_rules! card_fields {
     ($field:ident) => {{
         let read: Option<Read<Self>> = match $field.name() {
@@ -89,7 +89,7 @@ pub fn reviews<T: Readable>(
         field.argument("last")?,
         field.argument("before")?,
     )
-    .alone(!field.selects("pageInfo"));
+    .with_page_info(field.selects("pageInfo"));
     let count = field.selects("totalCount");
     let wanted = Wanted::new(field.argument("rating")?, &page, count).ok()?;
     let key = Arc::new(move |row: &T| Some(wanted.of(provider(row))));

@@ -113,7 +113,8 @@ where
 
 /// Rows of a page of reviews.
 pub trait ListedReview: Selectable<Pg> + Send + Sync + Sized + 'static {
-    /// Whether who wrote it is read with it.
+    /// Whether who wrote it is read with it: what shows reviews shows their authors, and a statement more costs more than the
+    /// few rows where it doesn't.
     const WITH_AUTHOR: bool;
 
     /// Of whom it is.

@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::support::{
     market::{Market, uuid},
-    plans::{after, before, reads_at_most, reads_only_its_page},
+    plans::{after, before, reads_at_most, reads_only_for_any_values, reads_only_its_page},
 };
 
 const ROWS: i64 = 100_000;
@@ -150,15 +150,17 @@ async fn far_pages_of_what_grows_touch_no_more_rows_than_the_first() {
     }
 
     reviews_lists(&mut conn, provider).await;
-    // One profile with many reviews among thousands with a few, as which the planner takes them all.
+    // One profile with many reviews among thousands with a few, as which the planner takes them all, and many authors.
     conn.batch_execute(
         "SET session_replication_role = replica;
+         INSERT INTO users (id, display_name, language, status, version, created_at, updated_at)
+             SELECT md5(i::text)::uuid, 'User ' || i, 'EN', 'ACTIVE', 1, now(), now() FROM generate_series(0, 100000) i;
          INSERT INTO reviews (id, booking_id, provider_id, author_id, rating, comment, visible, version, created_at, updated_at)
              SELECT gen_random_uuid(), gen_random_uuid(), md5((i / 3)::text)::uuid, md5((i / 3)::text)::uuid, 5, '', true, 1,
                  now(), now()
              FROM generate_series(1, 300000) i;
          RESET session_replication_role;
-         ANALYZE reviews",
+         ANALYZE reviews; ANALYZE users",
     )
     .await
     .unwrap();
@@ -319,15 +321,16 @@ async fn reviews_lists(conn: &mut AsyncPgConnection, provider: ProviderId) {
         for page in some_pages("review", place) {
             let query = ReviewsQuery {
                 rating,
-                limit: page.fetch(),
+                limit: page.fetch,
                 backwards: page.backwards,
                 from: page.from,
             };
             let what = format!("reviews, {query:?}");
             let rows = OfProviders::<Review>::new(&providers, &query);
             reads_only_its_page(conn, &what, rows).await;
-            let cards = OfProviders::<ReviewCard>::new(&providers, &query);
-            reads_only_its_page(conn, &what, cards).await;
+            let cards = || OfProviders::<ReviewCard>::new(&providers, &query);
+            reads_only_its_page(conn, &what, cards()).await;
+            reads_only_for_any_values(conn, &["reviews", "users"], 21, &what, cards()).await;
         }
     }
 }

@@ -14,7 +14,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::support::{
     TestApp,
-    plans::{after, before, reads_by_index, reads_only_its_page},
+    plans::{after, before, reads_by_index, reads_only_for_any_values, reads_only_its_page},
 };
 
 const ROWS: usize = 100_000;
@@ -85,7 +85,7 @@ async fn providers_far_down_cost_what_the_first_page_costs() {
         (
             "rating in a city",
             Order::rating,
-            in_city,
+            in_city.clone(),
             &rating_in_city,
             ROWS / 12,
         ),
@@ -141,6 +141,28 @@ async fn providers_far_down_cost_what_the_first_page_costs() {
             .await;
         }
     }
+
+    // One city with many profiles among thousands with a few, as which the planner takes them all.
+    conn.batch_execute(
+        "SET session_replication_role = replica;
+         INSERT INTO providers (id, user_id, status, display_name, headline, bio, city_id, time_zone, cancellation_policy,
+                applied_at, rating_sum, rating_count, version, created_at, updated_at)
+             SELECT gen_random_uuid(), gen_random_uuid(), 'APPROVED', 'Small', '', '', md5((i / 2)::text)::uuid, 'UTC', 'FLEXIBLE',
+                now(), 0, 0, 1, now(), now()
+             FROM generate_series(1, 100000) i;
+         RESET session_replication_role;
+         ANALYZE providers",
+    )
+    .await
+    .unwrap();
+    for order in [Order::rating, Order::price, Order::newest] {
+        let order = order(&after(None)).unwrap();
+        let query = providers::search_query(&in_city, &order);
+        reads_only_for_any_values(&mut conn, &["providers"], 21, order.name(), query).await;
+    }
+    conn.batch_execute("DELETE FROM providers WHERE display_name = 'Small'")
+        .await
+        .unwrap();
 
     conn.batch_execute("UPDATE providers SET status = 'PENDING'")
         .await

@@ -1,13 +1,16 @@
 //! What a statement's plan does, by row counts: costs that no clock and no machine changes.
 
 use companion::cursor::PageArgs;
+use std::collections::BTreeMap;
+
 use diesel::{
-    QueryResult,
+    QueryResult, QueryableByName,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::Json,
+    sql_query,
+    sql_types::{Array, BigInt, Json, Text},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::Value;
 
 /// `EXPLAIN (ANALYZE)` of a statement with its bound values.
@@ -116,6 +119,55 @@ pub async fn reads_only<'q, Q>(
             !tables.contains(&table.as_str()),
             "{what}: {table}\n{plan:#}"
         );
+    }
+}
+
+/// What has been read of a table in this transaction.
+#[derive(QueryableByName)]
+struct TableRows {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+async fn rows_read(conn: &mut AsyncPgConnection, tables: &[&str]) -> BTreeMap<String, i64> {
+    let counted = sql_query(
+        "SELECT c.relname::text AS name, pg_stat_get_xact_tuples_returned(c.oid) + (
+             SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(indexrelid)), 0) FROM pg_index WHERE indrelid = c.oid
+         )::bigint AS rows
+         FROM pg_class c WHERE c.relname = ANY($1) AND c.relkind = 'r'",
+    )
+    .bind::<Array<Text>, _>(tables)
+    .load::<TableRows>(conn)
+    .await
+    .unwrap();
+    assert_eq!(counted.len(), tables.len());
+    let named = counted.into_iter().map(|table| (table.name, table.rows));
+    named.collect()
+}
+
+/// The statement reads no more rows of one of these tables than this, and entries of its indexes, by a plan that is made for
+/// any values, which prepared statements come to have. `EXPLAIN` shows plans for the values alone, so this counts.
+pub async fn reads_only_for_any_values<'q, Q>(
+    conn: &mut AsyncPgConnection,
+    tables: &[&str],
+    most: u64,
+    what: &str,
+    query: Q,
+) where
+    Q: QueryFragment<Pg> + QueryId + Send + 'q,
+{
+    conn.batch_execute("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan")
+        .await
+        .unwrap();
+    let before = rows_read(conn, tables).await;
+    query.execute(conn).await.unwrap();
+    let after = rows_read(conn, tables).await;
+    conn.batch_execute("ROLLBACK").await.unwrap();
+    for (table, rows) in &after {
+        let read = u64::try_from(rows - before[table]).unwrap();
+        assert!(read <= most, "{what}, for any values: {table} {read}");
     }
 }
 

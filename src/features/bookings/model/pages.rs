@@ -199,6 +199,8 @@ impl QueryId for Nearest<'_> {
 impl QueryFragment<Pg> for Nearest<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Self(query, rows) = self;
+        // Made for any two times, a plan would sort what lies between them, which can be all.
+        out.unsafe_to_cache_prepared();
         out.push_sql("bookings.id = ANY (ARRAY(");
         QueryFragment::<Pg>::walk_ast(query, out.reborrow())?;
         out.push_sql(&format!(" FETCH FIRST {rows} ROWS WITH TIES))"));

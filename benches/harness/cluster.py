@@ -40,7 +40,7 @@ class Cluster:
         self.programs = programs()
         self.data = data_folder()
         self.started_here = False
-        self.huge_pages_before = machine.huge_pages()["total"]
+        self.huge_pages_before = settings.CACHE / "huge_pages_before"
 
     def url(self, database: str, port: int | None = None) -> str:
         """The database's URL; through another port where a proxy is in between."""
@@ -67,21 +67,34 @@ class Cluster:
             with main.open("a") as file:
                 file.write("include 'companion.conf'\n")
         self._make_room()
-        self.run("pg_ctl", "start", "-w", "-t", "60", "-D", self.data, "-l", self.data / "start.log")
+        try:
+            self.run("pg_ctl", "start", "-w", "-t", "60", "-D", self.data, "-l", self.data / "start.log")
+        except RuntimeError:
+            self._give_room_back()
+            raise
         self.started_here = True
 
     def stop(self) -> None:
         """Stops it, if it was started here."""
         if self.started_here:
             self.run("pg_ctl", "stop", "-m", "fast", "-w", "-D", self.data)
-            machine.set_huge_pages(self.huge_pages_before)
+            self._give_room_back()
             self.started_here = False
 
     def _make_room(self) -> None:
         """Sets the huge pages aside that it would take; before PostgreSQL 15 it doesn't say how many."""
         said = self.run("postgres", "-D", self.data, "-C", "shared_memory_size_in_huge_pages", check=False).stdout.strip()
-        if said.isdigit():
-            machine.set_huge_pages(max(self.huge_pages_before, int(said)))
+        before = machine.huge_pages()
+        if said.isdigit() and int(said) > before:
+            if not self.huge_pages_before.exists():
+                self.huge_pages_before.write_text(str(before))
+            machine.set_huge_pages(int(said))
+
+    def _give_room_back(self) -> None:
+        """Sets as many aside as there were; whoever made the room may be a process that is gone."""
+        if self.huge_pages_before.exists():
+            machine.set_huge_pages(int(self.huge_pages_before.read_text()))
+            self.huge_pages_before.unlink()
 
     def run(self, program: str, *arguments, check: bool = True) -> subprocess.CompletedProcess:
         """One of the server's programs, as the user that owns the cluster."""
@@ -125,6 +138,10 @@ class Cluster:
 
     def version(self) -> str:
         return self.sql("SHOW server_version")
+
+    def configuration(self) -> dict[str, str]:
+        """What it says of the settings that differ from the defaults."""
+        return {name: self.sql(f"SHOW {name}") for name in CONFIGURATION}
 
 
 def programs() -> Path:

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+from pathlib import Path
 
 from . import settings
 
@@ -29,27 +30,30 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def huge_pages() -> dict[str, int]:
-    """How many there are, free and promised among them; zeros where the system doesn't know any."""
+HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
+
+
+def huge_pages() -> int:
+    """How many are set aside."""
     try:
-        with open("/proc/meminfo") as file:
-            lines = [line.split() for line in file if line.startswith("HugePages_")]
+        return int(HUGE_PAGES.read_text())
     except OSError:
-        lines = []
-    found = {line[0].removeprefix("HugePages_").rstrip(":").lower(): int(line[1]) for line in lines}
-    return {"total": 0, "free": 0, "rsvd": 0, **found}
+        return 0
 
 
-def has_huge_pages_in_use() -> bool:
-    pages = huge_pages()
-    return pages["total"] - pages["free"] + pages["rsvd"] > 0
+def is_in_huge_pages(process: int) -> bool:
+    """Whether memory of this process is."""
+    try:
+        with open(f"/proc/{process}/status") as file:
+            return any(line.startswith("HugetlbPages:") and line.split()[1] != "0" for line in file)
+    except OSError:
+        return False
 
 
 def set_huge_pages(number: int) -> None:
     """Sets so many aside, where we may and the memory is there; who asks for more than there are does without."""
     try:
-        with open("/proc/sys/vm/nr_hugepages", "w") as file:
-            file.write(str(number))
+        HUGE_PAGES.write_text(str(number))
     except OSError:
         pass
 

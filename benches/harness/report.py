@@ -292,12 +292,10 @@ def slower(over: dict) -> str:
 
 
 def setup(found: dict) -> str:
-    from .cluster import CONFIGURATION
-
     kept = found["setup"]
     versions = ", ".join(f"{name} {text}" for name, text in kept["versions"].items())
     environment = "\n".join(f"{name}={text}" for name, text in kept["companion"].items())
-    postgres = "\n".join(f"{name} = {text}" for name, text in CONFIGURATION.items())
+    postgres = "\n".join(f"{name} = {text}" for name, text in kept["configuration"].items())
     memory = "its memory is in huge pages" if kept.get("huge_pages") else "its memory is not in huge pages"
     return (f"## Set-up\n\nVersions: PostgreSQL {kept['postgresql']}, {versions}. Load: `wrk` with one thread, bodies built before the run, "
             f"random variables for each request. PostgreSQL's settings besides its defaults ({memory}):\n\n"

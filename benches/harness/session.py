@@ -135,7 +135,8 @@ def start(cluster: Cluster) -> dict:
         "machine": machine.describe(),
         "setup": {
             "postgresql": cluster.version(),
-            "huge_pages": machine.has_huge_pages_in_use(),
+            "configuration": cluster.configuration(),
+            "huge_pages": machine.is_in_huge_pages(cluster.postmaster()),
             "rows": MAIN,
             "pinned": settings.can_pin(),
             "companion": {name: text for name, text in companion().environment.items() if name != "DATA_DIR"},

@@ -16,6 +16,8 @@ from .servers import Placement, Server
 from .settings import log
 from .sign import access_token, init_data, stripe_header
 
+# More than any of them does in the second of its warm-up.
+WARM_UP = 1500
 OPERATIONS = ("booking_create", "booking_contended", "telegram_sign_in", "webhook")
 SCRATCH = "bench_scratch"
 # Clients who book; the hundred before them are those whose lists are read.
@@ -179,7 +181,7 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
                 placement.place(cluster.postmaster(), [server])
                 runs = []
                 problem = None
-                number = 500
+                number = WARM_UP
                 for turn in range(rounds + 1):
                     path = bodies.write(operation, writes.take(operation, number), server.port)
                     before = writes.counts()[operation]
@@ -187,7 +189,7 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
                     problem = problem or wrong(operation, writes.counts()[operation] - before, run, connections) if turn else None
                     # The first is the warm-up, and tells how many the others may need.
                     runs += [run] if turn else []
-                    number = number if turn else min(most, int(run.rps * seconds * 1.6) + 2 * connections)
+                    number = number if turn else most if run.beyond else min(most, int(run.rps * seconds * 1.6) + 2 * connections)
                 figures = compare.summary(runs)
                 if problem:
                     figures["suspect"] = problem

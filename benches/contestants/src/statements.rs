@@ -65,7 +65,7 @@ pub mod price {
 
 /// The newest visible reviews of each of these providers: a list of providers and how many of each.
 pub const REVIEWS: (&str, &[Type]) = (
-    r#"SELECT r.* FROM unnest($1) AS p (id) CROSS JOIN LATERAL (SELECT "reviews"."id", "reviews"."booking_id", "reviews"."provider_id", "reviews"."author_id", "reviews"."rating", "reviews"."comment", "reviews"."visible", "reviews"."hidden_reason", "reviews"."reply", "reviews"."replied_at", "reviews"."version", "reviews"."created_at", "reviews"."updated_at" FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS r ORDER BY r.provider_id, r.created_at DESC, r.id DESC"#,
+    r#"SELECT "reviews"."id", "reviews"."booking_id", "reviews"."provider_id", "reviews"."author_id", "reviews"."rating", "reviews"."comment", "reviews"."visible", "reviews"."hidden_reason", "reviews"."reply", "reviews"."replied_at", "reviews"."version", "reviews"."created_at", "reviews"."updated_at" FROM unnest($1) AS p (id) CROSS JOIN LATERAL (SELECT * FROM reviews WHERE provider_id = p.id AND visible ORDER BY created_at DESC, id DESC LIMIT $2) AS reviews ORDER BY reviews.provider_id, reviews.created_at DESC, reviews.id DESC"#,
     &[Type::UUID_ARRAY, Type::INT8],
 );
 

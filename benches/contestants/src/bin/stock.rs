@@ -142,17 +142,14 @@ impl Loader<ReviewKey> for ReviewLoader {
         }
         let mut reviews: HashMap<ReviewKey, Vec<Review>> = HashMap::new();
         for (first, providers) in pages {
-            let limit = first as i64 + 1;
             let rows = self
                 .0
-                .query(statements::REVIEWS, &[&providers, &limit])
+                .query(statements::REVIEWS, &[&providers, &(first as i64)])
                 .await?;
             for row in &rows {
                 let provider = row.get(review::PROVIDER_ID);
                 let page = reviews.entry(ReviewKey { provider, first }).or_default();
-                if page.len() < first {
-                    page.push(Review::of(row));
-                }
+                page.push(Review::of(row));
             }
         }
         Ok(reviews)

@@ -28,8 +28,6 @@ class Run:
     requests: int = 0
     sent: int = 0
     errors: int = 0
-    # Those of them that are filler, because there was nothing more to send.
-    beyond: int = 0
 
 
 def check_wrk() -> None:
@@ -74,7 +72,6 @@ def measure(cluster: Cluster, server: Server, bodies: Path, connections: int, se
         requests=found["requests"],
         sent=found["sent"],
         errors=errors,
-        beyond=found["beyond"],
     )
 
 

@@ -81,25 +81,40 @@ def targets(found: dict) -> str:
         got = ratio(found, operation, mode, key, other)
         sign = "≥" if wanted == "more" else "≤"
         met = "not measured" if got is None else "yes" if (got >= target if wanted == "more" else got <= target) else "**no**"
-        rows.append([what, f"{sign} {target:g}", "–" if got is None else f"{got:.2f}", met])
+        rows.append([what, f"{sign} {target:g}", "–" if got is None else f"{got:.2f}" + at_commit(found, f"{operation} {mode}"), met])
     ours = found["operations"].get("nested", {}).get("companion", {})
     if "statements" in ours:
         met = "yes" if ours["statements"] <= 5 and ours["waves"] <= 3 else "**no**"
         rows.append(["SQL of the nested list", "≤ 5 statements in ≤ 3 waves", f"{ours['statements']:g} in {ours['waves']:g}", met])
     lost = lost_by_growth(found)
     if lost is not None:
-        rows.append(["requests lost from 10⁴ to 10⁶ rows, nested list", "≤ 20 %", f"{lost:.0%}", "yes" if lost <= 0.2 else "**no**"])
+        rows.append(["requests lost from 10⁴ to 10⁶ rows, nested list", "≤ 20 %", f"{lost:.0%}" + at_commit(found, "growth"), "yes" if lost <= 0.2 else "**no**"])
     steady, over = found.get("load", {}).get("steady"), found.get("load", {}).get("overload")
     if steady:
         peak, flat = steady["memory_peak"] / 1e6, grown(steady)
-        rows.append(["memory in the mixed load", "≤ 64 MB, flat", f"{peak:.0f} MB, {flat:+.1f} MB in its second half",
+        rows.append(["memory in the mixed load", "≤ 64 MB, flat", f"{peak:.0f} MB, {flat:+.1f} MB in its second half" + at_commit(found, "load"),
                      "yes" if peak <= 64 and flat <= 1 else "**no**"])
         wrong = steady["errors"] + steady["failed_answers"]
-        rows.append(["errors in the mixed load", "none", f"{wrong}", "**no**" if wrong else "yes"])
+        rows.append(["errors in the mixed load", "none", f"{wrong}" + at_commit(found, "load"), "**no**" if wrong else "yes"])
     if over and over["accepted_p99_ms"] and over["normal_p99_ms"]:
         times = over["accepted_p99_ms"] / over["normal_p99_ms"]
-        rows.append(["p99 of what is accepted at 3 times the peak ÷ normal", "≤ 3", f"{times:.1f}", "yes" if times <= 3 else "**no**"])
-    return "## Figures to reach\n\n" + table(["measure", "target", "measured", "reached"], rows)
+        rows.append(["p99 of what is accepted at 3 times the peak ÷ normal", "≤ 3", f"{times:.1f}" + at_commit(found, "load"), "yes" if times <= 3 else "**no**"])
+    return ("## Figures to reach\n\n" + table(["measure", "target", "measured", "reached"], rows)
+            + "\n\nRequests a second and latency are of one machine at one time: where others share it, rounds differ by as much as the "
+              "ranges below say. pgbench sends the same statements, but its connections have those of a hundred requests prepared, "
+              "which the CPU that PostgreSQL takes for it shows; the peers and the stock server read 21 providers for a page of 20.")
+
+
+def at_commit(found: dict, part: str) -> str:
+    """Of which commit a figure is, where it is not the report's."""
+    commit = older_commit(found, part)
+    return f" (at {commit})" if commit else ""
+
+
+def older_commit(found: dict, part: str) -> str | None:
+    """The commit that a part was measured at, where it is not the report's."""
+    commit = found.get("older", {}).get(part)
+    return commit if commit != found["setup"]["versions"].get("commit") else None
 
 
 def grown(steady: dict) -> float:
@@ -121,7 +136,9 @@ def where(found: dict) -> str:
                    [[str(one["wave"]), one["of"], f"{one['postgres_cpu_ms']:.3f}"] for one in kept["statements"]])]
     server = {operation: shares for operation, shares in kept["server"].items() if shares}
     if server:
-        parts.append("The server, by `perf` under load, in whose code its CPU time is spent:")
+        parts.append("The server, by `perf` under load, in whose code its CPU time is spent. What the hand-written server and bare axum do "
+                     "not do at all – a document that is looked up, validated and priced, limits, access, metrics, a log line – is what a "
+                     "`ping` consists of:")
         names = list(dict.fromkeys(one["whose"] for shares in server.values() for one in shares))
         by_name = {operation: {one["whose"]: one["share"] for one in shares} for operation, shares in server.items()}
         parts.append(table(["", *server], [[name, *[f"{shares.get(name, 0):.1%}" for shares in by_name.values()]] for name in names]))
@@ -217,8 +234,8 @@ def writes(found: dict) -> str:
 
 def older(found: dict, section: str) -> str:
     """A sentence before a section that was kept from an earlier run."""
-    commit = found.get("older", {}).get(section)
-    return f"Kept from a run at commit {commit}. " if commit and commit != found["setup"]["versions"].get("commit") else ""
+    commit = older_commit(found, section)
+    return f"Kept from a run at commit {commit}. " if commit else ""
 
 
 def growth(found: dict, drawn: dict[str, str]) -> str:
@@ -245,7 +262,7 @@ def plans(found: dict) -> str:
         return ""
     rows = [[TITLES.get(one["name"], one["name"]), str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
     broken = kept["broken"]
-    verdict = "No plan reads a growing table from end to end, and rows read stay within the page or the search's bound." if not broken \
+    verdict = "But for those that are listed, no plan reads a growing table from end to end, and rows read stay within the page or the search's bound." if not broken \
         else f"**{len(broken)} break the rule:** {', '.join(broken)}."
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
             + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
@@ -272,7 +289,8 @@ def sustained(found: dict) -> str:
     if over:
         codes = ", ".join(f"{number} × {code}" for code, number in over["statuses"].items())
         parts.append(
-            f"**{over['seconds']} s at {over['times']:g} times the peak** ({over['connections']} connections, {over['offered_rps']:.0f} req/s offered): "
+            f"**{over['seconds']} s at {over['times']:g} times the peak** ({over['connections']} connections, which would offer {over['offered_rps']:.0f} req/s if answers took no time; "
+            f"{over['answered_rps']:.0f} a second were answered): "
             f"{codes}. Coded answers among the refused that were looked at: {over['coded']} of {over['refused_seen']}; "
             f"without Retry-After: {over['without_retry']}. p99 of the accepted {milliseconds(over['accepted_p99_ms'])}, "
             f"{slower(over)} the {milliseconds(over['normal_p99_ms'])} of the steady run's prober (wanted: at most 3 times). "

@@ -16,8 +16,6 @@ from .servers import Placement, Server
 from .settings import log
 from .sign import access_token, init_data, stripe_header
 
-# More than any of them does in the second of its warm-up.
-WARM_UP = 1500
 OPERATIONS = ("booking_create", "booking_contended", "telegram_sign_in", "webhook")
 SCRATCH = "bench_scratch"
 # Clients who book; the hundred before them are those whose lists are read.
@@ -160,9 +158,11 @@ class Writes:
 
 def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds: float, modes: list[tuple[bool, int]]) -> dict:
     """operation → figures, as the reads have them."""
-    # A run takes what it may need: there are only so many orders to pay, and what is taken and not sent is gone.
+    # Enough for the fastest that any of them can be.
     most = int(seconds * 6000)
     writes = Writes(cluster, database, reads, orders=40000)
+    # There are only so many orders to pay, some of them in the mix, and what is taken and not sent is gone.
+    webhooks = int(writes.orders * 0.9 / (len(modes) * rounds))
     found: dict[str, dict] = {operation: {} for operation in (*OPERATIONS, "mixed")}
     with Probe(cluster, writes.name, writes.me) as probe:
         for operation in ("booking_create", "telegram_sign_in", "webhook"):
@@ -181,15 +181,14 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
                 placement.place(cluster.postmaster(), [server])
                 runs = []
                 problem = None
-                number = WARM_UP
                 for turn in range(rounds + 1):
+                    number = (webhooks if operation == "webhook" else most) if turn else 200
                     path = bodies.write(operation, writes.take(operation, number), server.port)
                     before = writes.counts()[operation]
                     run = load.measure(cluster, server, path, connections, seconds if turn else 1, placement, once=True)
                     problem = problem or wrong(operation, writes.counts()[operation] - before, run, connections) if turn else None
-                    # The first is the warm-up, and tells how many the others may need.
+                    # The first is the warm-up.
                     runs += [run] if turn else []
-                    number = number if turn else most if run.beyond else min(most, int(run.rps * seconds * 1.6) + 2 * connections)
                 figures = compare.summary(runs)
                 if problem:
                     figures["suspect"] = problem

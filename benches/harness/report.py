@@ -319,6 +319,7 @@ def setup(found: dict) -> str:
             f"random variables for each request. PostgreSQL's settings besides its defaults ({memory}):\n\n"
             f"```ini\n{postgres}\n```\n\nCompanion ran with these settings; the limits are raised, not switched off, and one log line a "
             f"request went to a file:\n\n```ini\n{environment}\n```\n\n"
+            "What was kept from an older run had the settings of its own commit. "
             "The peers are set up as [peers/README.md](peers/README.md) says, with 8 connections each and the same indexes.")
 
 

@@ -326,11 +326,24 @@ impl<T> QueryFragment<Pg> for Found<T> {
     }
 }
 
-/// Whether a text has three letters or digits in a row, of which a trigram index knows something; for any other it would
-/// be read from end to end.
+/// Whether a text has three letters or digits in a row, and so a whole trigram of its own.
 pub fn has_trigram(text: &str) -> bool {
+    words(text).any(|word| word.chars().count() >= 3)
+}
+
+/// Whether a trigram index knows anything of what contains a text; for any other it would be read from end to end. It
+/// counts two blanks before each word and one after, but not where the text begins and ends, which may be inside of a word.
+pub fn has_some_trigram(text: &str) -> bool {
+    let last = words(text).count() - 1;
+    words(text).enumerate().any(|(place, word)| {
+        let before = if place == 0 { 0 } else { 2 };
+        let after = usize::from(place != last);
+        !word.is_empty() && before + word.chars().count() + after >= 3
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !character.is_alphanumeric())
-        .any(|run| run.chars().count() >= 3)
 }
 
 /// A text that the planner doesn't see, so that it takes the index of an `ILIKE` for every text alike.
@@ -384,12 +397,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_of_trigrams_needs_three_letters_or_digits_in_a_row() {
+    fn an_index_of_trigrams_counts_the_blanks_around_words() {
         for text in ["abc", "x abc", "жжж", "a1b", "-123-"] {
             assert!(has_trigram(text), "{text}");
         }
         for text in ["", "ab", "ab cd", "!!!", "%%%", "a-b-c"] {
             assert!(!has_trigram(text), "{text}");
+        }
+        for text in ["abc", "ab-", "-a", "a@b", "жж "] {
+            assert!(has_some_trigram(text), "{text}");
+        }
+        for text in ["", "ab", "a-", "!!!", "李明"] {
+            assert!(!has_some_trigram(text), "{text}");
         }
     }
 }

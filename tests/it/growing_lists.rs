@@ -91,6 +91,7 @@ async fn many_rows(conn: &mut AsyncPgConnection) {
                    WHERE lowest_price_minor IS NOT NULL) p
              JOIN services s ON s.id = ('019aa000-0000-7000-8000-0040' || lpad(to_hex(
                 CASE WHEN i % 1001 = 1 THEN 99 ELSE i % 20 END), 8, '0'))::uuid;
+         UPDATE providers SET headline = 'Room 5Q' WHERE right(id::text, 3) = '777';
          UPDATE users SET status = CASE WHEN ('x' || right(id::text, 8))::bit(32)::int % 20 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END,
                 created_at = created_at + ('x' || right(id::text, 8))::bit(32)::int * interval '1 second';
          INSERT INTO user_roles (user_id, role_id, granted_at) SELECT u.id, r.id, '2026-01-01Z' FROM users u
@@ -240,6 +241,18 @@ async fn provider_filters(
         ),
         ("no such text", text("nobody"), "false".to_owned()),
         (
+            "a frequent letter",
+            text("7"),
+            "display_name LIKE '%7%'".to_owned(),
+        ),
+        (
+            "two rare letters",
+            text("5q"),
+            "headline LIKE '%5Q%'".to_owned(),
+        ),
+        ("two letters of nobody", text("xq"), "false".to_owned()),
+        ("signs of nobody", text("(!)"), "false".to_owned()),
+        (
             "a frequent service",
             of_service(5),
             offers(&format!("ps.service_id = '{}'", service(5))),
@@ -361,6 +374,7 @@ async fn people_lists(conn: &mut AsyncPgConnection) {
         ),
         (text("us"), "display_name LIKE 'Us%'", NEAR as u64),
         (text("zz"), "false", NEAR as u64),
+        (text("!!!"), "false", NEAR as u64),
         // More than few, and far down by name: sorted by the third step.
         (text("ser 19"), "display_name LIKE 'User 19%'", 0),
         (with(everyone), "true", NEAR as u64),

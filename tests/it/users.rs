@@ -83,6 +83,9 @@ async fn staff_find_people_by_name_address_and_telegram_name() {
         ("0%", &[]),
         ("0% p", &["100% Percy_"]),
         ("y_", &[]),
+        ("%", &[]),
+        ("!!!", &[]),
+        ("e@e", &["李明"]),
         ("  ", &all),
     ] {
         let arguments = format!("filter: {{ text: {} }}", json!(text));

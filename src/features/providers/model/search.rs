@@ -39,6 +39,37 @@ sql_expression! {
     PriceMinor: BigInt = "COALESCE(providers.lowest_price_minor, 9223372036854775807)" on providers::table;
 }
 
+/// Whether a provider has every letter of this text and every pair of neighbours in it, by the index of them. Of a text of one
+/// letter or two that is who has the text; of more, who may.
+#[derive(Clone, Debug, QueryId, ValidGrouping)]
+struct PiecesOf(Unseen);
+
+impl PiecesOf {
+    /// The condition of a text that no trigram index knows.
+    fn short(text: &str) -> Option<Self> {
+        (!has_trigram(text)).then(|| Self(Unseen(text.to_owned())))
+    }
+}
+
+impl Expression for PiecesOf {
+    type SqlType = Bool;
+}
+
+impl AppearsOnTable<providers::table> for PiecesOf {}
+
+impl SelectableExpression<providers::table> for PiecesOf {}
+
+impl QueryFragment<Pg> for PiecesOf {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("text_pieces(");
+        ProviderText.walk_ast(out.reborrow())?;
+        out.push_sql(") @> text_pieces(");
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(") COLLATE \"C\"");
+        Ok(())
+    }
+}
+
 /// What [`PriceCurrency`] and [`PriceMinor`] say of a provider without a price.
 const NO_PRICE: (&str, i64) = ("ZZZZ", i64::MAX);
 
@@ -190,6 +221,9 @@ fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
     }
     if let Some(text) = &filter.text {
         query = query.filter(ProviderText.ilike(containing(text)));
+        if let Some(pieces) = PiecesOf::short(text) {
+            query = query.filter(pieces);
+        }
     }
     if let Some(sum) = filter.min_rating_hundredths {
         query = query.filter(providers::rating.ge(RatingOf { sum, count: 100 }));
@@ -204,13 +238,15 @@ fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
 fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
     let most = FEW + 1;
     let mut starts: Vec<Piece> = Vec::new();
-    if let Some(text) = &filter.text
-        && has_trigram(text)
-    {
-        let found = providers::table
-            .filter(ProviderText.ilike(Unseen(containing(text))))
-            .select(providers::id);
-        starts.push(Box::new(Limited::new(found, most)));
+    if let Some(text) = &filter.text {
+        let ids = providers::table.select(providers::id);
+        starts.push(match PiecesOf::short(text) {
+            Some(pieces) => Box::new(Limited::new(ids.filter(pieces), most)),
+            None => {
+                let contains = ProviderText.ilike(Unseen(containing(text)));
+                Box::new(Limited::new(ids.filter(contains), most))
+            }
+        });
     }
     if let Some(sum) = filter.min_rating_hundredths
         && !by_rating
@@ -315,12 +351,18 @@ fn search(filter: &Filter, order: &Order) -> Option<Search> {
         if let Some(rated) = rated.filter(|_| !by_rating) {
             conditions.push(Box::new(rated));
         }
-        match &filter.text {
-            Some(text) if has_trigram(text) => {
-                conditions.push(Box::new(ProviderText.ilike(Unseen(containing(text)))));
+        if let Some(text) = &filter.text {
+            let contained = containing(text);
+            match PiecesOf::short(text) {
+                None => conditions.push(Box::new(ProviderText.ilike(Unseen(contained)))),
+                Some(pieces) => {
+                    conditions.push(Box::new(ProviderText.ilike(contained)));
+                    // Of each row that is met ILIKE says as much for less.
+                    if !of_each {
+                        conditions.push(Box::new(pieces));
+                    }
+                }
             }
-            Some(text) => conditions.push(Box::new(ProviderText.ilike(containing(text)))),
-            None => {}
         }
         if let Some(offers) = filter.offers() {
             conditions.push(Box::new(Offers { of_each, ..offers }));

@@ -18,7 +18,7 @@ use crate::{
         ids::{RoleId, UserId},
         keyset::{Counted, Limited, beginning, containing},
         schema::{user_roles, users},
-        search::{FEW, Search, Unseen, has_trigram},
+        search::{FEW, Search, Unseen, has_some_trigram},
     },
     keyset, searched, sql_expression,
 };
@@ -30,14 +30,11 @@ sql_expression! {
     LowerName: Text = "lower(users.display_name)" on users::table;
 }
 
-/// The fewest characters that are looked for anywhere, and not at the beginning alone.
-const TRIGRAM: usize = 3;
-
 /// Which people a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// With this text in name, username, e-mail address or Telegram name, in any case; with fewer than 3 characters at
-    /// the beginning of name or username.
+    /// With this text in name, username, e-mail address or Telegram name, in any case; one of which the trigram index knows
+    /// nothing at the beginning of name or username.
     pub text: Option<String>,
     /// In this state.
     pub status: Option<UserStatus>,
@@ -95,7 +92,7 @@ fn matching(filter: &Filter) -> users::BoxedQuery<'static, Pg> {
     let Filter { text, status, role } = filter;
     let mut query = users::table.into_boxed();
     match text {
-        Some(text) if text.chars().count() >= TRIGRAM => {
+        Some(text) if has_some_trigram(text) => {
             query = query.filter(UserText.ilike(containing(text)));
         }
         Some(text) => query = query.filter(begins_with(text)),
@@ -182,7 +179,7 @@ fn search(filter: &Filter) -> Option<Search> {
         search.held.push(Box::new(users::status.eq(status)));
     }
     match text {
-        Some(text) if has_trigram(text) => {
+        Some(text) if has_some_trigram(text) => {
             let text = containing(text);
             let found = users::table
                 .filter(UserText.ilike(Unseen(text.clone())))
@@ -191,10 +188,6 @@ fn search(filter: &Filter) -> Option<Search> {
             let unseen = Unseen(text);
             search.rest.push(Box::new(UserText.ilike(unseen.clone())));
             search.each.push(Box::new(UserText.ilike(unseen)));
-        }
-        Some(text) if text.chars().count() >= TRIGRAM => {
-            search.rest.push(Box::new(UserText.ilike(containing(text))));
-            search.each.push(Box::new(UserText.ilike(containing(text))));
         }
         Some(text) => {
             search.starts.push(Box::new(Beginning::of(text)));

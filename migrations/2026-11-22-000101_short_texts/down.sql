@@ -1,0 +1,2 @@
+DROP INDEX providers_short_text_idx;
+DROP FUNCTION text_pieces;

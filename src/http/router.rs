@@ -30,8 +30,8 @@ use crate::{
 };
 
 /// Queries that are executed for each core at the same time: what more would only wait for its turn, and make all wait.
-/// With 64 the slowest accepted ones took six times as long at three times the peak as they do normally.
-const QUERIES_OF_A_CORE: usize = 32;
+/// With 64 the slowest accepted ones took six times as long at three times the peak as they do normally, with 32 four times.
+const QUERIES_OF_A_CORE: usize = 20;
 
 /// How long a browser may remember what is allowed.
 const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);

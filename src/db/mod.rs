@@ -18,3 +18,8 @@ pub mod stats;
 pub use instant::Instant;
 pub use pool::{Connection, Db, PoolOptions, Transaction, retry_conflict};
 pub use readers::Reader;
+
+diesel::define_sql_function! {
+    /// The database's lower case, which is that of its indexes and not always Rust's (`ΟΣ`, `İ`).
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}

@@ -42,6 +42,9 @@ pub struct Search {
     /// The same as said of one row alone: where a condition asks other tables, such that the planner doesn't read those
     /// from end to end to have every answer at hand (`OFFSET 0` keeps it from that).
     pub each: Vec<Piece>,
+    /// What the index of a condition is entered by, where the condition itself tells the planner nothing of it; too dear to be
+    /// asked of a row that is found already.
+    pub entered: Vec<Piece>,
     /// For each of those that has an index: the ids of [`FEW`] and one rows, or of more that include them, by that index
     /// and nothing else; each a whole `SELECT`.
     pub starts: Vec<Piece>,
@@ -317,6 +320,8 @@ impl<T> QueryFragment<Pg> for Found<T> {
         self.held(&mut out)?;
         out.push_sql(" AND ");
         all(&self.search.rest, &mut out)?;
+        out.push_sql(" AND ");
+        all(&self.search.entered, &mut out)?;
         let direction = if self.place.down { "DESC" } else { "ASC" };
         out.push_sql(&format!(
             " OFFSET 0) AS found ORDER BY {} LIMIT {limit})))",

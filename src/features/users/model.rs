@@ -10,6 +10,7 @@ use crate::{
     db::{
         Instant,
         ids::{CityId, MediaId, UserId},
+        lower,
         schema::users,
     },
     text_enum,
@@ -297,11 +298,6 @@ pub async fn lock_all(conn: &mut AsyncPgConnection, ids: &[UserId]) -> QueryResu
 
 /// A person and what is kept of their password.
 type WithPassword = (User, Option<String>);
-
-diesel::define_sql_function! {
-    /// Lower case, by which addresses are compared in the unique index.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
 
 /// Whom this signs in by a password: their verified address, as [`crate::text::email`] answers it, or their username.
 /// Who has no verified address is not found.

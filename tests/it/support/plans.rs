@@ -158,11 +158,25 @@ pub async fn reads_only_for_any_values<'q, Q>(
 ) where
     Q: QueryFragment<Pg> + QueryId + Send + 'q,
 {
+    all_read_only_for_any_values(conn, tables, most, what, async |conn| {
+        query.execute(conn).await.unwrap();
+    })
+    .await;
+}
+
+/// The same of all statements that this sends.
+pub async fn all_read_only_for_any_values(
+    conn: &mut AsyncPgConnection,
+    tables: &[&str],
+    most: u64,
+    what: &str,
+    send: impl AsyncFnOnce(&mut AsyncPgConnection),
+) {
     conn.batch_execute("BEGIN; SET LOCAL plan_cache_mode = force_generic_plan")
         .await
         .unwrap();
     let before = rows_read(conn, tables).await;
-    query.execute(conn).await.unwrap();
+    send(conn).await;
     let after = rows_read(conn, tables).await;
     conn.batch_execute("ROLLBACK").await.unwrap();
     for (table, rows) in &after {

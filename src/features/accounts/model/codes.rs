@@ -1,6 +1,6 @@
 //! Rows of `email_codes` and `email_sends`.
 
-use diesel::{prelude::*, sql_types::Text, upsert::excluded};
+use diesel::{prelude::*, upsert::excluded};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
@@ -8,16 +8,12 @@ use crate::{
     db::{
         Instant,
         ids::{EmailCodeId, UserId},
+        lower,
         schema::{email_codes, email_sends, users},
     },
     features::users::model::{Language, UserStatus},
     text_enum,
 };
-
-diesel::define_sql_function! {
-    /// Lower case, by which addresses are compared in the unique indexes.
-    fn lower(text: Text) -> Text;
-}
 
 text_enum! {
     /// What a code by e-mail is good for.

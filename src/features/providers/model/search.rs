@@ -21,6 +21,7 @@ use crate::{
         Instant,
         ids::{CategoryId, CityId, ProviderId, ServiceId},
         keyset::{Counted, Limited, containing},
+        lower,
         schema::{provider_services, providers},
         search::{FEW, Piece, Search, Unseen, Walk, has_trigram},
     },
@@ -39,15 +40,14 @@ sql_expression! {
     PriceMinor: BigInt = "COALESCE(providers.lowest_price_minor, 9223372036854775807)" on providers::table;
 }
 
-/// Whether a provider has every letter of this text and every pair of neighbours in it, by the index of them. Of a text of one
-/// letter or two that is who has the text; of more, who may.
+/// Whether a provider has every letter of a text, and every pair of neighbours in it: by its index what a trigram index knows
+/// nothing of. One or two letters are found by this; what is longer may be.
 #[derive(Clone, Debug, QueryId, ValidGrouping)]
 struct PiecesOf(Unseen);
 
 impl PiecesOf {
-    /// The condition of a text that no trigram index knows.
-    fn short(text: &str) -> Option<Self> {
-        (!has_trigram(text)).then(|| Self(Unseen(text.to_owned())))
+    fn new(text: &str) -> Self {
+        Self(Unseen(text.to_owned()))
     }
 }
 
@@ -61,6 +61,7 @@ impl SelectableExpression<providers::table> for PiecesOf {}
 
 impl QueryFragment<Pg> for PiecesOf {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // As the index has it, collation and all.
         out.push_sql("text_pieces(");
         ProviderText.walk_ast(out.reborrow())?;
         out.push_sql(") @> text_pieces(");
@@ -68,6 +69,18 @@ impl QueryFragment<Pg> for PiecesOf {
         out.push_sql(") COLLATE \"C\"");
         Ok(())
     }
+}
+
+diesel::define_sql_function! {
+    /// Where a text begins in another, from 1; 0 where it is not in it.
+    fn strpos(whole: Text, part: Text) -> Integer;
+}
+
+/// What `ILIKE` would say of a text, with nothing for the planner to enter the index of trigrams by.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn contains_short(text: &str) -> _ {
+    let text: String = text.to_owned();
+    strpos(lower(ProviderText), lower(text)).gt(0_i32)
 }
 
 /// What [`PriceCurrency`] and [`PriceMinor`] say of a provider without a price.
@@ -220,10 +233,11 @@ fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
         query = query.filter(providers::city_id.eq(city));
     }
     if let Some(text) = &filter.text {
-        query = query.filter(ProviderText.ilike(containing(text)));
-        if let Some(pieces) = PiecesOf::short(text) {
-            query = query.filter(pieces);
-        }
+        query = if has_trigram(text) {
+            query.filter(ProviderText.ilike(containing(text)))
+        } else {
+            query.filter(PiecesOf::new(text).and(contains_short(text)))
+        };
     }
     if let Some(sum) = filter.min_rating_hundredths {
         query = query.filter(providers::rating.ge(RatingOf { sum, count: 100 }));
@@ -240,12 +254,11 @@ fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
     let mut starts: Vec<Piece> = Vec::new();
     if let Some(text) = &filter.text {
         let ids = providers::table.select(providers::id);
-        starts.push(match PiecesOf::short(text) {
-            Some(pieces) => Box::new(Limited::new(ids.filter(pieces), most)),
-            None => {
-                let contains = ProviderText.ilike(Unseen(containing(text)));
-                Box::new(Limited::new(ids.filter(contains), most))
-            }
+        starts.push(if has_trigram(text) {
+            let contains = ProviderText.ilike(Unseen(containing(text)));
+            Box::new(Limited::new(ids.filter(contains), most))
+        } else {
+            Box::new(Limited::new(ids.filter(PiecesOf::new(text)), most))
         });
     }
     if let Some(sum) = filter.min_rating_hundredths
@@ -352,17 +365,11 @@ fn search(filter: &Filter, order: &Order) -> Option<Search> {
             conditions.push(Box::new(rated));
         }
         if let Some(text) = &filter.text {
-            let contained = containing(text);
-            match PiecesOf::short(text) {
-                None => conditions.push(Box::new(ProviderText.ilike(Unseen(contained)))),
-                Some(pieces) => {
-                    conditions.push(Box::new(ProviderText.ilike(contained)));
-                    // Of each row that is met ILIKE says as much for less.
-                    if !of_each {
-                        conditions.push(Box::new(pieces));
-                    }
-                }
-            }
+            conditions.push(if has_trigram(text) {
+                Box::new(ProviderText.ilike(Unseen(containing(text))))
+            } else {
+                Box::new(contains_short(text))
+            });
         }
         if let Some(offers) = filter.offers() {
             conditions.push(Box::new(Offers { of_each, ..offers }));
@@ -373,6 +380,10 @@ fn search(filter: &Filter, order: &Order) -> Option<Search> {
         held,
         rest: conditions(false),
         each: conditions(true),
+        entered: match &filter.text {
+            Some(text) if !has_trigram(text) => vec![Box::new(PiecesOf::new(text))],
+            _ => Vec::new(),
+        },
         starts: starts(filter, by_rating),
         walk: match order {
             Order::Price(_) => by_price(filter),

@@ -133,8 +133,9 @@ pub enum UserSort {
 /// Which people; every condition given must hold.
 #[derive(InputObject, Default)]
 pub struct UserFilter {
-    /// With this text in name, username, e-mail address or Telegram name, in any case; at most 100 characters. One
-    /// or two letters, and signs alone, are looked for at the beginning of name and username.
+    /// With this text in name, username, e-mail address or Telegram name, in any case; at most 100 characters. A
+    /// text of fewer than three letters or digits in which no word begins or ends (`jo`, `7`, `!!!`) is looked for at the
+    /// beginning of name and username alone.
     pub text: Option<String>,
     /// In this state.
     pub status: Option<UserStatus>,

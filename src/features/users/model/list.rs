@@ -17,6 +17,7 @@ use crate::{
         Instant,
         ids::{RoleId, UserId},
         keyset::{Counted, Limited, beginning, containing},
+        lower,
         schema::{user_roles, users},
         search::{FEW, Search, Unseen, has_some_trigram},
     },
@@ -112,11 +113,11 @@ fn matching(filter: &Filter) -> users::BoxedQuery<'static, Pg> {
 
 #[diesel::dsl::auto_type(no_type_alias)]
 fn begins_with(text: &str) -> _ {
-    let start: String = beginning(&text.to_lowercase());
+    let start: String = beginning(text);
     let named: String = start.clone();
     LowerName
-        .like(start)
-        .or(users::username.like(named).assume_not_null())
+        .like(lower(start))
+        .or(users::username.assume_not_null().like(lower(named)))
 }
 
 /// Whose name or username begins with this text, the first of each by its index: from the text itself to the last
@@ -128,7 +129,7 @@ struct Beginning {
 
 impl Beginning {
     fn of(text: &str) -> Self {
-        let first = text.to_lowercase();
+        let first = text.to_owned();
         let last = format!("{first}{}", String::from(char::MAX).repeat(2));
         Self { first, last }
     }
@@ -139,12 +140,12 @@ impl QueryFragment<Pg> for Beginning {
         let columns = ["lower(users.display_name)", "users.username"];
         for (between, column) in ["", " UNION ALL "].into_iter().zip(columns) {
             out.push_sql(&format!(
-                "{between}(SELECT users.id FROM users WHERE {column} ~>=~ "
+                "{between}(SELECT users.id FROM users WHERE {column} ~>=~ lower("
             ));
             out.push_bind_param::<Text, _>(&self.first)?;
-            out.push_sql(&format!(" AND {column} ~<=~ "));
+            out.push_sql(&format!(") AND {column} ~<=~ lower("));
             out.push_bind_param::<Text, _>(&self.last)?;
-            out.push_sql(&format!(" ORDER BY {column} USING ~<~ LIMIT {})", FEW + 1));
+            out.push_sql(&format!(") ORDER BY {column} USING ~<~ LIMIT {})", FEW + 1));
         }
         Ok(())
     }
@@ -172,6 +173,7 @@ fn search(filter: &Filter) -> Option<Search> {
         held: Vec::new(),
         rest: Vec::new(),
         each: Vec::new(),
+        entered: Vec::new(),
         starts: Vec::new(),
         walk: None,
     };

@@ -1,6 +1,6 @@
 //! Every route and what surrounds them.
 
-use std::{future::Future, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -29,9 +29,9 @@ use crate::{
     graphql::{documents::Documents, execution::Executor, limits::CostModel},
 };
 
-/// Queries that are executed for each core at the same time: what more would only wait for its turn, and make all wait.
-/// With 64 the slowest accepted ones took six times as long at three times the peak as they do normally, with 32 four times.
-const QUERIES_OF_A_CORE: usize = 20;
+/// Queries that are executed at the same time for each connection that reads share: what more would only wait for its turn, and
+/// make all wait. With 32 the slowest accepted ones took four times as long at three times the peak as they do normally.
+const QUERIES_OF_A_CONNECTION: usize = 20;
 
 /// How long a browser may remember what is allowed.
 const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,7 +61,10 @@ impl Http {
         let documents = Documents::new(app.config.limits.query_bytes, manifest, &model)?;
         let limits = RateLimits::new(&app.config);
         let queries = match app.config.limits.queries_at_once {
-            0 => QUERIES_OF_A_CORE * available_parallelism().map_or(1, NonZero::get),
+            0 => match app.config.database_read_connections {
+                0 => 2 * QUERIES_OF_A_CONNECTION,
+                shared => shared * QUERIES_OF_A_CONNECTION,
+            },
             set => set,
         };
         Ok(Arc::new(Self {

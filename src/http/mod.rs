@@ -9,6 +9,7 @@ pub mod health;
 pub mod limits;
 pub mod media;
 pub mod metrics;
+mod places;
 pub mod problem;
 pub mod proxies;
 pub mod request;

@@ -9,13 +9,14 @@ use axum::{
     routing::{any, get, post},
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
     graphql, health,
     limits::RateLimits,
     media, metrics,
+    places::Places,
     problem::Problem,
     request::around,
     serve::{Patience, serve},
@@ -29,8 +30,8 @@ use crate::{
     graphql::{documents::Documents, execution::Executor, limits::CostModel},
 };
 
-/// Queries that are executed at the same time for each connection that reads share: what more would only wait for its turn, and
-/// make all wait. With 32 the slowest accepted ones took four times as long at three times the peak as they do normally.
+/// Queries that are usually executed at the same time for each connection that reads share. With 32 the slowest accepted ones took
+/// four times as long at three times the peak as they do normally.
 const QUERIES_OF_A_CONNECTION: usize = 20;
 
 /// How long a browser may remember what is allowed.
@@ -46,7 +47,7 @@ pub struct Http {
     pub(super) limits: RateLimits,
     pub(super) tasks: Tasks,
     /// A place for each query that may be executed now.
-    pub(super) queries: Semaphore,
+    pub(super) queries: Places,
 }
 
 impl Http {
@@ -62,10 +63,10 @@ impl Http {
         let limits = RateLimits::new(&app.config);
         let queries = match app.config.limits.queries_at_once {
             0 => match app.config.database_read_connections {
-                0 => 2 * QUERIES_OF_A_CONNECTION,
-                shared => shared * QUERIES_OF_A_CONNECTION,
+                0 => Places::with_bursts(2 * QUERIES_OF_A_CONNECTION),
+                shared => Places::with_bursts(shared * QUERIES_OF_A_CONNECTION),
             },
-            set => set,
+            most => Places::strict(most),
         };
         Ok(Arc::new(Self {
             app,
@@ -74,7 +75,7 @@ impl Http {
             documents,
             limits,
             tasks: Tasks::default(),
-            queries: Semaphore::new(queries),
+            queries,
         }))
     }
 }

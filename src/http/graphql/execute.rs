@@ -54,9 +54,9 @@ pub(super) async fn execute(
     let place = if mutates {
         None
     } else {
-        match http.queries.try_acquire() {
-            Ok(place) => Some(place),
-            Err(_) => return Answer::failed(&Error::unavailable("too many queries at once")),
+        match http.queries.enter() {
+            Some(place) => Some(place),
+            None => return Answer::failed(&Error::unavailable("too many queries at once")),
         }
     };
     let name = operation_name.clone().or_else(|| only_name(&document));

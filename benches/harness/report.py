@@ -108,15 +108,21 @@ def targets(found: dict) -> str:
 
 
 def at_commit(found: dict, part: str) -> str:
-    """Of which commit a figure is, where it is not the report's."""
-    commit = older_commit(found, part)
-    return f" (at {commit})" if commit else ""
+    """Of which commit and processor a figure is, where they are not the report's."""
+    kept = older_origin(found, part)
+    return f" (at {kept})" if kept else ""
 
 
-def older_commit(found: dict, part: str) -> str | None:
-    """The commit that a part was measured at, where it is not the report's."""
-    commit = found.get("older", {}).get(part)
-    return commit if commit != found["setup"]["versions"].get("commit") else None
+def origin(found: dict) -> str | None:
+    """The commit that a report was measured at, and the processor it was measured on."""
+    commit = found.get("setup", {}).get("versions", {}).get("commit")
+    return commit and f"{commit}, {found['machine']['cpu']}"
+
+
+def older_origin(found: dict, part: str) -> str | None:
+    """The origin of a part, where it is not the report's."""
+    kept = found.get("older", {}).get(part)
+    return kept if kept != origin(found) else None
 
 
 def grown(steady: dict) -> float:
@@ -236,8 +242,8 @@ def writes(found: dict) -> str:
 
 def older(found: dict, section: str) -> str:
     """A sentence before a section that was kept from an earlier run."""
-    commit = older_commit(found, section)
-    return f"Kept from a run at commit {commit}. " if commit else ""
+    kept = older_origin(found, section)
+    return f"Kept from a run at commit {kept}. " if kept else ""
 
 
 def growth(found: dict, drawn: dict[str, str]) -> str:

@@ -121,16 +121,16 @@ SECTIONS = ("writes", "growth", "plans", "profile", "load")
 
 
 def start(cluster: Cluster) -> dict:
-    """The report so far, all of it marked with the commit that it was measured at."""
+    """The report so far, all of it marked with the commit and the processor that it was measured at."""
     before = report.load() or {}
-    commit = before.get("setup", {}).get("versions", {}).get("commit")
+    origin = report.origin(before)
     kept = {name: before[name] for name in ("operations", *SECTIONS) if before.get(name)}
     modes = [f"{operation} {mode}" for operation, rows in kept.get("operations", {}).items()
              for mode in {mode for row in rows.values() for mode in row if "/" in mode}]
     return {
         **kept,
         "operations": kept.get("operations", {}),
-        "older": {name: before.get("older", {}).get(name, commit) for name in [*kept, *modes] if name != "operations"},
+        "older": {name: before.get("older", {}).get(name, origin) for name in [*kept, *modes] if name != "operations"},
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine.describe(),
         "setup": {

@@ -11,7 +11,7 @@ use std::{
 /// As many times the usual number may be executed during a burst.
 const BURST: usize = 4;
 /// How long a burst may last.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(250);
 /// After so long without a crowd the next one is a new burst.
 const REST: Duration = Duration::from_secs(1);
 
@@ -103,12 +103,12 @@ mod tests {
         // Four times the usual is the most, however short the burst is.
         assert!(enter(0).is_none());
         inside.truncate(3);
-        inside.push(enter(99));
+        inside.push(enter(249));
         assert!(inside[3].is_some());
-        assert!(enter(100).is_none());
+        assert!(enter(250).is_none());
         // Who leaves makes room for the usual number alone, as long as there is a crowd.
         inside.truncate(2);
-        assert!(enter(1_000).is_none());
+        assert!(enter(1_200).is_none());
         inside.truncate(1);
         inside.push(enter(1_900));
         assert!(inside[1].is_some());

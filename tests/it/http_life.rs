@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
@@ -500,6 +500,30 @@ async fn who_does_not_hear_the_database_is_not_ready() {
     let open = format!("ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true");
     outside.batch_execute(&open).await.unwrap();
     until_ready_is(&app, fine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_places_for_twenty_queries_and_a_burst_for_four_times_as_many() {
+    let app = TestApp::start_with(|config| config.database_read_connections = 1).await;
+    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
+    let person = app.anonymous();
+    let mut crowd: JoinSet<u16> = JoinSet::new();
+    for _ in 0..100 {
+        let person = person.clone();
+        crowd.spawn(async move { person.query("{ cities { id } }").await.status });
+    }
+    // Nothing leaves as long as the table is held, so whoever is answered now is one too many.
+    let mut refused = 0;
+    while refused < 20 {
+        assert_eq!(crowd.join_next().await.unwrap().unwrap(), 503);
+        refused += 1;
+    }
+    held.release().await;
+    let statuses = crowd.join_all().await;
+    refused += statuses.iter().filter(|status| **status == 503).count();
+    // How many of the burst came in time is theirs; those within the usual number have places in any case.
+    assert!((20..=80).contains(&refused), "{refused}");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,8 @@
 //! How many queries are executed at once, and which are refused instead.
 //!
-//! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays is not, because then
-//! everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one by the same sign).
+//! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays, or comes again
+//! within a second, is not, because then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one
+//! by the same sign).
 
 use std::{
     sync::{Mutex, PoisonError},

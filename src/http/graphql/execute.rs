@@ -49,6 +49,8 @@ pub(super) async fn execute(
         measured,
     } = prepared;
     let mutates = measured.operation == OperationType::Mutation;
+    let name = operation_name.clone().or_else(|| only_name(&document));
+    info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
     // Shed early: a query beyond what is worked on would wait for all of it. Mutations wait for the pool, and may be
     // waiting for somebody else, so that they take no query's place.
     let place = if mutates {
@@ -59,8 +61,6 @@ pub(super) async fn execute(
             None => return Answer::failed(&Error::unavailable("too many queries at once")),
         }
     };
-    let name = operation_name.clone().or_else(|| only_name(&document));
-    info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
 
     let mut request = request(&document, operation_name, variables);
     let may_introspect = match http.app.config.introspection {

@@ -32,20 +32,20 @@ def in_venv() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Companion side by side with others.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, about in (("short", "the main figure of everybody on 10^5 rows, under 10 minutes"),
-                        ("reads", "the other reads, and unpinned"),
-                        ("writes", "what writes, and the mix"),
-                        ("sizes", "the reads on 10^4, 10^5 and 10^6 rows"),
-                        ("growth", "the plans of every list on 10^6 rows"),
-                        ("profile", "where the time of a request goes"),
-                        ("full", "all of these")):
+    who = {"only": {"help": "contestants by comma; all without"}, "operations": {"help": "operations by comma; all without"},
+           "no-install": {"action": "store_true", "help": "take contestants as they are installed"}}
+    long = {"rounds": {"type": int, "help": "interleaved rounds"}, "seconds": {"type": int, "help": "seconds a run, at least 4 for CPU figures"}}
+    size = {"rows": {"type": int, "help": "another size of the data set whose plans are checked"}}
+    for name, about, takes in (("short", "the main figure of everybody on 10^5 rows, under 10 minutes", who | long),
+                               ("reads", "the other reads, and unpinned", who | long),
+                               ("writes", "what writes, and the mix", long),
+                               ("sizes", "the reads on 10^4, 10^5 and 10^6 rows", who | long),
+                               ("growth", "the plans of every list on 10^6 rows", size),
+                               ("profile", "where the time of a request goes", {}),
+                               ("full", "all of these", who | long | size)):
         one = commands.add_parser(name, help=about)
-        one.add_argument("--only", help="contestants by comma; all without")
-        one.add_argument("--rounds", type=int, help="interleaved rounds")
-        one.add_argument("--seconds", type=int, help="seconds a run, at least 4 for CPU figures")
-        one.add_argument("--operations", help="operations by comma; all without")
-        one.add_argument("--no-install", action="store_true", help="take contestants as they are installed")
-        one.add_argument("--rows", type=int, help="another size of the data set whose plans are checked")
+        for option, kind in takes.items():
+            one.add_argument(f"--{option}", **kind)
     load = commands.add_parser("load", help="10 minutes at 80 %% of the peak, then 3 times the peak")
     load.add_argument("--minutes", type=float, default=10)
     load.add_argument("--overload-seconds", type=int, default=60)

@@ -3,7 +3,7 @@
 import pygal
 from pygal.style import CleanStyle
 
-from . import settings
+from . import report, settings
 
 FOLDER = settings.BENCHES / "charts"
 STYLE = CleanStyle(font_family="sans-serif", label_font_size=12, major_label_font_size=12, value_font_size=11, legend_font_size=12,
@@ -31,7 +31,7 @@ def draw(found: dict) -> dict[str, str]:
             chart.add("", [{"value": rps / ours, "color": "#2b6cb0" if name == "companion" else "#a0aec0"} for name, rps in rows])
             drawn[operation] = save(chart, operation)
     nested = found["operations"].get("nested", {})
-    rows = [(name, row["pinned/32"]) for name, row in nested.items() if "server_cpu_ms" in row.get("pinned/32", {})]
+    rows = [(name, row["pinned/32"]) for name, row in nested.items() if report.median(row.get("pinned/32", {}), "server_cpu_ms")]
     if rows:
         rows.sort(key=lambda row: -(row[1]["server_cpu_ms"]["median"] + row[1]["postgres_cpu_ms"]["median"]))
         chart = pygal.HorizontalStackedBar(title="nested list: CPU ms a request", legend_at_bottom=True, height=100 + 40 * len(rows), **PLAIN)
@@ -45,7 +45,7 @@ def draw(found: dict) -> dict[str, str]:
         chart.x_labels = [f"{int(size):,}".replace(",", " ") for size in sizes]
         for operation in ("nested", "flat", "provider", "mine"):
             for name in ("companion", "pgbench"):
-                values = [sizes[size].get(operation, {}).get(name, {}).get("pinned/32", {}).get("rps", {}).get("median") for size in sizes]
+                values = [report.median(sizes[size].get(operation, {}).get(name, {}).get("pinned/32", {}), "rps") for size in sizes]
                 if values and values[0]:
                     chart.add(f"{operation}, {titles.get(name, name)}", [one and one / values[0] for one in values])
         drawn["growth"] = save(chart, "growth")
@@ -53,7 +53,8 @@ def draw(found: dict) -> dict[str, str]:
 
 
 def measured(by_name: dict, mode: str) -> list[tuple[str, float]]:
-    return [(name, row[mode]["rps"]["median"]) for name, row in by_name.items() if "rps" in row.get(mode, {})]
+    found = {name: report.median(row.get(mode, {}), "rps") for name, row in by_name.items()}
+    return [(name, rps) for name, rps in found.items() if rps]
 
 
 def save(chart, name: str) -> str:

@@ -74,6 +74,14 @@ class Cluster:
             raise
         self.started_here = True
 
+    @classmethod
+    def stop_any(cls) -> None:
+        """Stops the one of the cache, whoever started it."""
+        if (settings.CACHE / "pg" / "postmaster.pid").exists():
+            found = cls()
+            found.started_here = True
+            found.stop()
+
     def stop(self) -> None:
         """Stops it, if it was started here."""
         if self.started_here:

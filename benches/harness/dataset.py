@@ -1,6 +1,5 @@
 """The databases: the product's own migrations, filled by data/*.sql."""
 
-import os
 import subprocess
 import time
 
@@ -40,7 +39,7 @@ def ensure(cluster: Cluster, rows: int) -> str:
 
 
 def migrate(cluster: Cluster, name: str) -> None:
-    environment = dict(os.environ, DATABASE_URL=cluster.url(name), ENVIRONMENT="development", LOG_LEVEL="warn")
+    environment = dict(settings.inherited(), DATABASE_URL=cluster.url(name), ENVIRONMENT="development", LOG_LEVEL="warn")
     subprocess.run([settings.COMPANION, "migrate", "up"], env=environment, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 

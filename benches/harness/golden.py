@@ -41,23 +41,23 @@ class Golden:
             self.kept[operation] = list(zip(choices, documents("\n".join(lines)), strict=True))
         return self.kept[operation]
 
-    def check(self, server: Server, operation: str) -> tuple[str | None, float]:
-        """Where the server's answers differ first, if they do; and their mean length in bytes."""
+    def check(self, server: Server, operation: str) -> tuple[str | None, float, float]:
+        """Where the server's answers differ first, if they do; the mean length of their bodies in bytes, and with their heads."""
         with ThreadPoolExecutor(8) as threads:
             answers = list(threads.map(lambda pair: self._check_one(server, operation, *pair), self.bodies(operation)))
-        problem = next((problem for problem, _ in answers if problem), None)
-        return problem, sum(length for _, length in answers) / len(answers)
+        problem = next((problem for problem, *_ in answers if problem), None)
+        return problem, sum(length for _, length, _ in answers) / len(answers), sum(whole for *_, whole in answers) / len(answers)
 
-    def _check_one(self, server: Server, operation: str, choice: dict, expected) -> tuple[str | None, int]:
+    def _check_one(self, server: Server, operation: str, choice: dict, expected) -> tuple[str | None, int, int]:
         request = self.reads.request(server.contestant, operation, choice)
-        status, body = server.post(request.body, request.path, request.all_headers())
+        status, body, whole = server.post_and_measure(request.body, request.path, request.all_headers())
         if status != 200:
-            return f"status {status}: {body[:300].decode(errors='replace')}", 0
+            return f"status {status}: {body[:300].decode(errors='replace')}", 0, 0
         try:
             found = difference(expected, read(body))
         except ValueError as error:
-            return f"{choice}: {error}", 0
-        return found and f"{choice}: {found}", len(body)
+            return f"{choice}: {error}", 0, 0
+        return found and f"{choice}: {found}", len(body), whole
 
 
 def documents(text: str) -> list:

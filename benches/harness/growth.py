@@ -32,7 +32,7 @@ def check(cluster: Cluster, database: str) -> dict:
     """Every list of lists.toml, with what of it grows with the data."""
     known = Known(cluster, database)
     rows = cluster.sql("SELECT count(*) FROM providers", database)
-    growing = set(cluster.sql(f"SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > {GROWING}", database).split())
+    growing = set(cluster.sql(f"SELECT relname FROM pg_class WHERE relkind IN ('r', 'i') AND reltuples > {GROWING}", database).split())
     tokens = {"client": access_token(*known.sessions[0]), "staff": access_token(*known.staff), "anyone": None}
     lists = tomllib.loads(LISTS.read_text())["list"]
     checked = []
@@ -141,7 +141,8 @@ def scans(plan: dict) -> set[str]:
 def work(plan: dict, growing: set[str]) -> tuple[int, set[str]]:
     """The most rows of a growing table that a node touched, and the growing tables that were read from end to end."""
     most, scanned = 0, set()
-    table = plan.get("Relation Name")
+    # What makes a bitmap names the index alone.
+    table = plan.get("Relation Name", plan.get("Index Name"))
     if table in growing:
         removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
         most = int((plan["Actual Rows"] + removed) * max(1, plan["Actual Loops"]))

@@ -70,6 +70,17 @@ def versions() -> dict[str, str]:
         except OSError:
             continue
         line = (done.stdout + done.stderr).strip().splitlines()[:1]
-        if line:
+        # wrk says its version and fails.
+        if line and (name != "commit" or not done.returncode):
             found[name] = re.sub(r"\s*Copyright.*", "", line[0])
+    if "commit" in found and changed():
+        found["commit"] += " with changes"
     return found
+
+
+def changed() -> bool:
+    """Whether what is measured differs from its commit; the report itself always does."""
+    besides = [f":(exclude)benches/{one}" for one in ("report.json", "REPORT.md", "charts")]
+    done = subprocess.run(["git", "-C", str(settings.ROOT), "status", "--porcelain", "--", ".", *besides],
+                          capture_output=True, text=True, check=False, timeout=60)
+    return bool(done.stdout.strip())

@@ -24,7 +24,7 @@ class Server:
         settings.LOGS.mkdir(parents=True, exist_ok=True)
         self.log_path = settings.LOGS / f"{contestant.name}.log"
         environment = {
-            **os.environ, **contestant.environment,
+            **settings.inherited(), **contestant.environment,
             "DATABASE_URL": url, "PORT": str(port), "HOST": "127.0.0.1", "BENCH_CACHE": str(settings.CACHE),
         }
         home = environment.get("DATA_DIR")
@@ -60,11 +60,18 @@ class Server:
 
     def post(self, body: bytes, path: str = "/graphql", headers: dict[str, str] | None = None) -> tuple[int, bytes]:
         """Posts JSON on a connection of its own."""
+        status, body, _ = self.post_and_measure(body, path, headers)
+        return status, body
+
+    def post_and_measure(self, body: bytes, path: str, headers: dict[str, str] | None) -> tuple[int, bytes, int]:
+        """The same, with how many bytes the whole answer had, at least."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request("POST", path, body, {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})})
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            head = sum(len(name) + len(text) + 4 for name, text in answer.getheaders()) + len(f"HTTP/1.1 {answer.status} {answer.reason}") + 4
+            found = answer.read()
+            return answer.status, found, head + len(found)
         finally:
             connection.close()
 

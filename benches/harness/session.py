@@ -32,6 +32,9 @@ def run(options: argparse.Namespace) -> None:
     if options.command == "report":
         report.write(report.load())
         return
+    if options.command == "stop":
+        Cluster.stop_any()
+        return
     if not settings.COMPANION.exists():
         raise SystemExit(f"{settings.COMPANION} is missing: make release (WEB=optional will do), or set BENCH_COMPANION")
     more_files()
@@ -40,10 +43,6 @@ def run(options: argparse.Namespace) -> None:
     if options.command == "db":
         for rows in options.rows:
             log(f"{cluster.url(dataset.ensure(cluster, rows))}")
-        return
-    if options.command == "stop":
-        cluster.started_here = True
-        cluster.stop()
         return
     load.check_wrk()
     found = start(cluster)
@@ -177,6 +176,7 @@ def side_by_side(cluster: Cluster, options: argparse.Namespace, found: dict, pla
                 row.pop(mode, None)
             found.get("older", {}).pop(f"{operation} {mode}", None)
         for contestant, row in result[operation].items():
+            kept.get(operation, {}).get(contestant, {}).pop("wrong", None)
             kept.setdefault(operation, {}).setdefault(contestant, {}).update(row)
 
 

@@ -23,6 +23,11 @@ BOT_TOKEN = "123456:benchmark-only-bot-token"
 WEBHOOK_SECRET = "whsec_benchmark_only"
 
 
+def inherited() -> dict[str, str]:
+    """What programs under test get of our environment: their own settings in it would be measured and not be in the report."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+
+
 def cores() -> set[int]:
     """The cores that this process may run on."""
     return os.sched_getaffinity(0)

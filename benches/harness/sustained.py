@@ -1,11 +1,12 @@
 """The load of a day: minutes of the mix at 80 % of the peak, then 3 times the peak, and how it recovers.
 
-wrk has no rate of its own: each of many connections waits before each request, so that together they offer the rate as
-long as answers come quickly. A prober on connections of its own sends a fiftieth of the load and keeps what came of it:
-those are the latencies of single kinds of answers, which wrk has none of.
+wrk has no rate of its own: each of many connections waits before each request, so long that together they send the rate,
+which short runs find out. A prober on connections of its own sends a fiftieth of the load, the mix's reads, and keeps what
+came of it: those are the latencies of single kinds of answers, which wrk has none of.
 """
 
 import http.client
+import json
 import re
 import threading
 import time
@@ -98,7 +99,7 @@ def measure(cluster: Cluster, database: str, reads: Reads, seconds: float, overl
     placement = Placement(False)
     with Server(writes.me, cluster.url(writes.name), settings.FIRST_PORT, pinned=False) as server:
         placement.place(cluster.postmaster(), [server])
-        probes = reads.requests(writes.me, "nested")
+        probes, _ = writes.mixed(0)
         peak = the_peak(cluster, writes, server, placement)
         found = {"peak_rps": peak}
         log(f"the peak of the mix is {peak:.0f} req/s")
@@ -118,13 +119,16 @@ def the_peak(cluster: Cluster, writes: Writes, server: Server, placement: Placem
     for seconds in (3, 5, 5):
         reading, writing = writes.mixed(int(seconds * 800))
         files = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
-        best = max(best, load.measure(cluster, server, files[0], 32, seconds, placement, mixed=files[1]).rps)
+        run = load.measure(cluster, server, files[0], 32, seconds, placement, mixed=files[1])
+        if run.errors:
+            raise RuntimeError(f"{run.errors} errors at the peak: {server.tail()}")
+        best = max(best, run.rps)
     return best
 
 
 def steady(cluster: Cluster, writes: Writes, server: Server, placement: Placement, peak: float, seconds: float, prober: Prober) -> dict:
     rate = peak * SHARE
-    wait = calibrate(writes, server, placement, rate)
+    wait = calibrate(writes, server, placement, rate, CONNECTIONS)
     reading, writing = writes.mixed(int(rate * seconds * 0.15 * 1.3) + 1000)
     read_file, write_file = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
     log_from = server.log_path.stat().st_size
@@ -151,37 +155,39 @@ def steady(cluster: Cluster, writes: Writes, server: Server, placement: Placemen
     sampler.join(60)
     ended = time.monotonic()
     seen = prober.between(begun, ended)
+    failed = failed_in_log(server, log_from)
     return {
         "share": SHARE, "seconds": seconds, "rps": ran["requests"] / ran["microseconds"] * 1e6,
         "p50_ms": ran["p50_us"] / 1000, "p99_ms": ran["p99_us"] / 1000, "max_ms": ran["max_us"] / 1000,
         "errors": sum(ran[f"{kind}_errors"] for kind in ("connect", "read", "write", "status")) + ran["timeouts"] + ran["beyond"],
-        "failed_answers": failed_in_log(server, log_from), "prober_p99_ms": percentile([one.ms for one in seen], 0.99),
+        "failed_answers": failed.total(), "failed_kinds": dict(failed), "prober_p99_ms": percentile([one.ms for one in seen], 0.99),
         "memory_peak": max([sample["memory"] for sample in samples] + [sum(resident(pid, "VmHWM:") for pid in server.processes())]),
         "connections": max((sample["connections"] for sample in samples), default=0), "samples": samples,
     }
 
 
-def calibrate(writes: Writes, server: Server, placement: Placement, rate: float) -> float:
-    """The wait before each request, in ms, with which the connections offer this rate of the mix."""
-    wait = CONNECTIONS / rate * 1000
+def calibrate(writes: Writes, server: Server, placement: Placement, rate: float, connections: int) -> float:
+    """The wait before each request, in ms, with which so many connections send this rate of the mix."""
+    wait = connections / rate * 1000
     for _ in range(4):
         reading, writing = writes.mixed(int(rate * 3 * 0.15 * 1.3) + 200)
         files = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
-        ran = load.wrk(f"http://127.0.0.1:{server.port}/graphql", files[0], CONNECTIONS, 3, placement, mixed=files[1], delay_ms=wait)
+        ran = load.wrk(f"http://127.0.0.1:{server.port}/graphql", files[0], connections, 3, placement, mixed=files[1], delay_ms=wait)
         got = ran["requests"] / ran["microseconds"] * 1e6
         # What a connection takes for a request is its wait and the answer: only the wait can be turned.
-        wait = max(1.0, wait + CONNECTIONS * 1000 / rate - CONNECTIONS * 1000 / got)
+        wait = max(1.0, wait + connections * 1000 / rate - connections * 1000 / got)
     return wait
 
 
 def overload(writes: Writes, server: Server, placement: Placement, peak: float, seconds: int, prober: Prober, normal: float) -> dict:
     offered = peak * TIMES
-    reading, writing = writes.mixed(int(offered * seconds * 0.15) + 1000)
+    wait = calibrate(writes, server, placement, offered, CROWD)
+    reading, writing = writes.mixed(int(offered * seconds * 0.15 * 1.2) + 1000)
     read_file, write_file = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
     log(f"{seconds} s at {offered:.0f} req/s on {CROWD} connections")
     begun = time.monotonic()
     ran = load.wrk(f"http://127.0.0.1:{server.port}/graphql", read_file, CROWD, seconds, placement, mixed=write_file,
-                   delay_ms=CROWD / offered * 1000, statuses=True)
+                   delay_ms=wait, statuses=True)
     ended = time.monotonic()
     recovery = recovered(prober, ended, normal)
     seen = prober.between(begun + 1, ended)
@@ -211,9 +217,9 @@ def recovered(prober: Prober, ended: float, normal: float) -> tuple[float, float
     return 30, p99
 
 
-def failed_in_log(server: Server, start: int) -> int:
-    """Requests that Companion logged with an error's code or a status from 400 on."""
-    failed = 0
+def failed_in_log(server: Server, start: int) -> Counter[str]:
+    """Requests that Companion logged with an error's code or a status from 400 on, by what they were and what came of them."""
+    failed: Counter[str] = Counter()
     with server.log_path.open("rb") as file:
         file.seek(start)
         for line in file:
@@ -222,5 +228,6 @@ def failed_in_log(server: Server, start: int) -> int:
             status = re.search(rb'"status":(\d+)', line)
             # 499: wrk hung up at its end.
             if (status and int(status.group(1)) >= 400 and status.group(1) != b"499") or b'"codes"' in line:
-                failed += 1
+                said = json.loads(line)
+                failed[" ".join(str(said[key]) for key in ("operation_type", "route", "status", "codes") if key in said)] += 1
     return failed

@@ -160,9 +160,9 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
     """operation → figures, as the reads have them."""
     # Enough for the fastest that any of them can be.
     most = int(seconds * 6000)
-    writes = Writes(cluster, database, reads, orders=40000)
+    writes = Writes(cluster, database, reads, orders=46000)
     # There are only so many orders to pay, some of them in the mix, and what is taken and not sent is gone.
-    webhooks = int(writes.orders * 0.9 / (len(modes) * rounds))
+    webhooks = int(writes.orders * 0.75 / (len(modes) * rounds))
     found: dict[str, dict] = {operation: {} for operation in (*OPERATIONS, "mixed")}
     with Probe(cluster, writes.name, writes.me) as probe:
         for operation in ("booking_create", "telegram_sign_in", "webhook"):
@@ -172,43 +172,43 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
             recorded = probe.record(requests[20:])
             found[operation]["statements"] = round(sum(one.statements for one in recorded) / len(recorded), 2)
             found[operation]["waves"] = sum(len(one.waves) for one in recorded) / len(recorded)
-    with Server(writes.me, cluster.url(writes.name), settings.FIRST_PORT) as server:
-        for operation in OPERATIONS:
-            for pinned, connections in modes:
-                if operation == "booking_contended":
-                    connections = RIVALS
-                placement = Placement(pinned and settings.can_pin())
-                placement.place(cluster.postmaster(), [server])
-                runs = []
-                problem = None
-                for turn in range(rounds + 1):
-                    number = (webhooks if operation == "webhook" else most) if turn else 200
-                    path = bodies.write(operation, writes.take(operation, number), server.port)
-                    before = writes.counts()[operation]
-                    run = load.measure(cluster, server, path, connections, seconds if turn else 1, placement, once=True)
-                    problem = problem or wrong(operation, writes.counts()[operation] - before, run, connections) if turn else None
-                    # The first is the warm-up.
-                    runs += [run] if turn else []
-                figures = compare.summary(runs)
-                if problem:
-                    figures["suspect"] = problem
-                mode = f"{'pinned' if placement.pinned else 'unpinned'}/{connections}"
-                found[operation][mode] = figures
-                log(f"{operation} {mode}: {figures['rps']['median']:.0f} req/s{', ' + problem if problem else ''}")
-        for pinned, connections in modes:
-            placement = Placement(pinned and settings.can_pin())
+    for pinned, group in itertools.groupby(modes, lambda mode: mode[0] and settings.can_pin()):
+        # A server counts its cores when it starts.
+        with Server(writes.me, cluster.url(writes.name), settings.FIRST_PORT, pinned) as server:
+            placement = Placement(pinned)
             placement.place(cluster.postmaster(), [server])
-            runs = []
-            for turn in range(rounds + 1):
-                reading, writing = writes.mixed(int(most * 0.15) if turn else 200)
-                read_file, write_file = bodies.write("mixed-reads", reading, server.port), bodies.write("mixed-writes", writing, server.port)
-                run = load.measure(cluster, server, read_file, connections, seconds if turn else 1, placement, mixed=write_file)
-                runs += [run] if turn else []
-            mode = f"{'pinned' if placement.pinned else 'unpinned'}/{connections}"
-            found["mixed"][mode] = compare.summary(runs)
-            log(f"mixed {mode}: {found['mixed'][mode]['rps']['median']:.0f} req/s")
+            some = [connections for _, connections in group]
+            for operation in OPERATIONS:
+                for connections in [RIVALS] if operation == "booking_contended" else some:
+                    runs, problem = [], None
+                    for turn in range(rounds + 1):
+                        number = (webhooks if operation == "webhook" else most) if turn else 200
+                        path = bodies.write(operation, writes.take(operation, number), server.port)
+                        before = writes.counts()[operation]
+                        run = load.measure(cluster, server, path, connections, seconds if turn else 1, placement, once=True)
+                        problem = problem or wrong(operation, writes.counts()[operation] - before, run, connections) if turn else None
+                        # The first is the warm-up.
+                        runs += [run] if turn else []
+                    keep(found[operation], pinned, connections, runs, operation, problem)
+            for connections in some:
+                runs = []
+                for turn in range(rounds + 1):
+                    reading, writing = writes.mixed(int(most * 0.15) if turn else 200)
+                    read_file, write_file = bodies.write("mixed-reads", reading, server.port), bodies.write("mixed-writes", writing, server.port)
+                    run = load.measure(cluster, server, read_file, connections, seconds if turn else 1, placement, mixed=write_file)
+                    runs += [run] if turn else []
+                keep(found["mixed"], pinned, connections, runs, "mixed")
     dataset.drop(cluster, writes.name)
     return found
+
+
+def keep(found: dict, pinned: bool, connections: int, runs: list[load.Run], what: str, problem: str | None = None) -> None:
+    """Puts the figures of one mode into the operation's."""
+    mode = f"{'pinned' if pinned else 'unpinned'}/{connections}"
+    found[mode] = compare.summary(runs)
+    if problem:
+        found[mode]["suspect"] = problem
+    log(f"{what} {mode}: {found[mode]['rps']['median']:.0f} req/s{', ' + problem if problem else ''}")
 
 
 def wrong(operation: str, grown: int, run: load.Run, connections: int) -> str | None:

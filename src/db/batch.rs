@@ -1,9 +1,14 @@
 //! Batch loaders: what every `loaders.rs` is made of.
 //!
-//! A loader lives for one request and turns a level of the query into one statement. `try_load` alone is used: a
+//! A loader lives for one request and turns a level of the query into one statement. The crate's `try_…` alone are used: a
 //! leader that is dropped answers the others `NotFound`, so loaders are never shared between requests.
 
-use std::{collections::HashMap, hash::Hash, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 pub use dataloader::BatchFn;
 use futures_util::future::BoxFuture;
@@ -11,11 +16,27 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, Result};
 
 /// A loader of `V` by `K`, batched by `F`.
-pub struct Loader<K, V, F>(dataloader::cached::Loader<K, Result<V>, F>)
+///
+/// It reads when nobody has come for some turns. The crate alone reads after ten, whoever comes: a turn of a busy server takes
+/// milliseconds, and each costs a poll of the whole request.
+pub struct Loader<K, V, F>
 where
     K: Eq + Hash + Clone,
     V: Clone,
-    F: BatchFn<K, Result<V>>;
+    F: BatchFn<K, Result<V>>,
+{
+    loader: dataloader::cached::Loader<K, Result<V>, F>,
+    come: Mutex<Come<K>>,
+}
+
+/// Turns without a new key after which the level is there. Long lists take several to be asked for; one key alone takes one.
+const CALM: usize = 3;
+
+/// Who has come for something.
+struct Come<K> {
+    ever: usize,
+    waiting: Vec<K>,
+}
 
 impl<K, V, F> Loader<K, V, F>
 where
@@ -25,12 +46,44 @@ where
 {
     /// A loader for one request.
     pub fn new(batch: F) -> Self {
-        Self(dataloader::cached::Loader::new(batch).with_max_batch_size(usize::MAX))
+        let loader = dataloader::cached::Loader::new(batch).with_max_batch_size(usize::MAX);
+        Self {
+            loader: loader.with_yield_count(0),
+            come: Mutex::new(Come {
+                ever: 0,
+                waiting: Vec::new(),
+            }),
+        }
     }
 
     /// The value of this key, with the others of its level in one statement.
     pub async fn load(&self, key: K) -> Result<V> {
-        self.0.try_load(key).await.map_err(Error::internal)?
+        let mut ever = self.with_come(|come| {
+            come.waiting.push(key.clone());
+            come.ever += 1;
+            come.ever
+        });
+        let mut calm = 0;
+        loop {
+            tokio::task::yield_now().await;
+            let (now, alone) = self.with_come(|come| (come.ever, come.waiting.len() <= 1));
+            calm = if now == ever { calm + 1 } else { 0 };
+            ever = now;
+            if alone || calm >= CALM {
+                break;
+            }
+        }
+        // Whoever is first here reads for all; the others find it read, or wait for it.
+        let waiting = self.with_come(|come| mem::take(&mut come.waiting));
+        if !waiting.is_empty() {
+            let read = self.loader.try_load_many(waiting).await;
+            read.map_err(Error::internal)?;
+        }
+        self.loader.try_load(key).await.map_err(Error::internal)?
+    }
+
+    fn with_come<T>(&self, change: impl FnOnce(&mut Come<K>) -> T) -> T {
+        change(&mut self.come.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -158,4 +211,46 @@ macro_rules! rows_loader {
             }
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::try_join_all;
+
+    use super::*;
+
+    /// Doubles, and counts how many keys came at once.
+    struct Doubles(Arc<Mutex<Vec<usize>>>);
+
+    impl BatchFn<u32, Result<u32>> for Doubles {
+        async fn load(&mut self, keys: &[u32]) -> HashMap<u32, Result<u32>> {
+            self.0.lock().unwrap().push(keys.len());
+            // As a statement would.
+            tokio::task::yield_now().await;
+            keys.iter().map(|key| (*key, Ok(2 * key))).collect()
+        }
+    }
+
+    fn doubles() -> (Loader<u32, u32, Doubles>, Arc<Mutex<Vec<usize>>>) {
+        let read = Arc::default();
+        (Loader::new(Doubles(Arc::clone(&read))), read)
+    }
+
+    #[tokio::test]
+    async fn a_level_is_read_at_once_however_long_it_is() {
+        let ((parents, read_parents), (children, read_children)) = (doubles(), doubles());
+        let (parents, children) = (&parents, &children);
+        let level = (0..3000).map(|key| async move {
+            let child = parents.load(key).await?;
+            // Each of them stands twice in the next level.
+            children.load(child / 4).await
+        });
+        let found = try_join_all(level).await.unwrap();
+        assert_eq!(found[..6], [0, 0, 2, 2, 4, 4]);
+        assert_eq!(*read_parents.lock().unwrap(), [3000]);
+        assert_eq!(*read_children.lock().unwrap(), [1500]);
+        // What is known is not read again.
+        assert_eq!(children.load(7).await.unwrap(), 14);
+        assert_eq!(read_children.lock().unwrap().len(), 1);
+    }
 }

@@ -107,7 +107,8 @@ pub struct Limits {
     pub range_days: u32,
     /// Slots or windows in an answer.
     pub range_items: usize,
-    /// Queries executed at the same time, never more; 0 for 20 for each of the connections that reads share, and more in a burst.
+    /// Queries executed at the same time, never more; 0 for 20 for each of the connections that reads share, more in a burst and
+    /// fewer while a crowd stays.
     pub queries_at_once: usize,
 }
 

@@ -4,6 +4,9 @@ use async_graphql::{ErrorExtensionValues, ServerError};
 
 use crate::error::Error;
 
+/// What a person is told with [`TopLevelCode::Unavailable`].
+pub const UNAVAILABLE: &str = "The service is not available right now. Try again.";
+
 /// The message to who is not signed in.
 const SIGN_IN: &str = "Sign in first.";
 
@@ -102,10 +105,7 @@ pub fn mask(mut error: ServerError, request_id: &str) -> (ServerError, TopLevelC
         }
         (Some(Error::Unavailable { cause, .. } | Error::LockConflict(cause)), _) => {
             tracing::warn!(request_id, %cause, "unavailable");
-            (
-                TopLevelCode::Unavailable,
-                "The service is not available right now. Try again.",
-            )
+            (TopLevelCode::Unavailable, UNAVAILABLE)
         }
         (Some(Error::Timeout(cause)), _) => {
             tracing::warn!(request_id, %cause, "timed out");

@@ -1,26 +1,29 @@
-//! How many queries are executed at once, and which are refused instead.
+//! How many operations are executed at once, and which are refused instead.
 //!
-//! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays, or comes again
-//! within a second, is not, because then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one
-//! by the same sign).
+//! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays is not, because
+//! then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one by the same sign). While it
+//! stays, fewer are let in than otherwise: PostgreSQL is as busy with them, and each is answered sooner.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 /// As many times the usual number may be executed during a burst.
 const BURST: usize = 4;
-/// How long a burst may last.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// After so long without a crowd the next one is a new burst.
-const REST: Duration = Duration::from_secs(1);
+/// How long a burst may last. At 80 % of the peak, what gathers while the database stalls for a sixth of a second is gone
+/// after twice as long.
+const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The places for queries.
+/// The places for operations of a kind.
 #[derive(Debug)]
 pub struct Places {
+    /// With as many a burst begins.
     usual: usize,
+    /// So many in a burst.
     most: usize,
+    /// So many while a crowd stays.
+    strained: usize,
     taken: Mutex<Taken>,
 }
 
@@ -30,19 +33,27 @@ struct Taken {
     crowd: Option<Crowd>,
 }
 
-/// The last time that there were more than usual.
+/// More than usual, until three quarters of the usual places are free.
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
-    until: Instant,
+    refused: bool,
+}
+
+/// There is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whether it is the first that this crowd costs its place.
+    pub first: bool,
 }
 
 impl Places {
-    /// So many places, and for a moment some times as many.
+    /// So many places, for a moment some times as many, and half as many while the crowd stays.
     pub fn with_bursts(usual: usize) -> Self {
         Self {
             usual,
             most: usual.saturating_mul(BURST),
+            strained: usual.div_ceil(2),
             taken: Mutex::default(),
         }
     }
@@ -52,41 +63,56 @@ impl Places {
         Self {
             usual: most,
             most,
+            strained: most,
             taken: Mutex::default(),
         }
     }
 
-    /// A place until it is dropped; nothing where whoever asks is refused.
-    pub fn enter(&self) -> Option<Place<'_>> {
+    /// A place until it is dropped.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn enter(self: &Arc<Self>) -> Result<Place, Refused> {
         self.enter_at(Instant::now)
     }
 
-    fn enter_at(&self, now: impl FnOnce() -> Instant) -> Option<Place<'_>> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.places >= self.usual {
-            let now = now();
-            let since = match &taken.crowd {
-                Some(crowd) if now.saturating_duration_since(crowd.until) < REST => crowd.since,
-                _ => now,
-            };
-            taken.crowd = Some(Crowd { since, until: now });
-            if taken.places >= self.most || now.saturating_duration_since(since) >= PATIENCE {
-                return None;
+    fn enter_at(self: &Arc<Self>, now: impl Fn() -> Instant) -> Result<Place, Refused> {
+        let mut taken = self.taken();
+        let places = taken.places;
+        if places >= self.usual {
+            taken.crowd.get_or_insert_with(|| Crowd {
+                since: now(),
+                refused: false,
+            });
+        }
+        if let Some(crowd) = &mut taken.crowd {
+            let stays = now().saturating_duration_since(crowd.since) >= PATIENCE;
+            if places >= if stays { self.strained } else { self.most } {
+                let first = !std::mem::replace(&mut crowd.refused, true);
+                return Err(Refused { first });
             }
         }
         taken.places += 1;
-        Some(Place(self))
+        drop(taken);
+        Ok(Place(self.clone()))
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place of a query that is executed.
+/// A place of an operation that is executed.
 #[derive(Debug)]
-pub struct Place<'a>(&'a Places);
+pub struct Place(Arc<Places>);
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.taken();
         taken.places -= 1;
+        if taken.places <= self.0.usual / 4 {
+            taken.crowd = None;
+        }
     }
 }
 
@@ -96,35 +122,32 @@ mod tests {
 
     #[test]
     fn a_burst_is_let_in_and_a_crowd_that_stays_is_not() {
-        let places = Places::with_bursts(2);
+        let places = Arc::new(Places::with_bursts(4));
         let start = Instant::now();
         let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
-        let mut inside: Vec<_> = (0..8).map(|_| enter(0)).collect();
-        assert!(inside.iter().all(Option::is_some));
-        // Four times the usual is the most, however short the burst is.
-        assert!(enter(0).is_none());
-        inside.truncate(3);
-        inside.push(enter(249));
-        assert!(inside[3].is_some());
-        assert!(enter(250).is_none());
-        // Who leaves makes room for the usual number alone, as long as there is a crowd.
+        let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
+        // Four times the usual is the most, however short the burst is; only the first refusal is the first.
+        assert_eq!(enter(0).unwrap_err(), Refused { first: true });
+        assert_eq!(enter(0).unwrap_err(), Refused { first: false });
+        inside.truncate(5);
+        inside.push(enter(499).unwrap());
+        assert!(enter(500).is_err());
+        // Who leaves makes room for half of the usual number, as long as the crowd stays.
         inside.truncate(2);
-        assert!(enter(1_200).is_none());
+        assert!(enter(60_000).is_err());
+        // It is gone when a quarter is left, and the next is a burst.
         inside.truncate(1);
-        inside.push(enter(1_900));
-        assert!(inside[1].is_some());
-        assert!(enter(1_999).is_none());
-        // A second without one, and the next is a burst.
-        assert!(enter(2_999).is_some());
+        inside.extend((0..15).map(|_| enter(60_001).unwrap()));
+        assert_eq!(enter(60_002).unwrap_err(), Refused { first: true });
     }
 
     #[test]
     fn a_number_that_is_set_is_kept() {
-        let places = Places::strict(1);
+        let places = Arc::new(Places::strict(1));
         let first = places.enter();
-        assert!(first.is_some());
-        assert!(places.enter().is_none());
+        assert!(first.is_ok());
+        assert!(places.enter().is_err());
         drop(first);
-        assert!(places.enter().is_some());
+        assert!(places.enter().is_ok());
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     error::{Error, ErrorCode},
-    graphql::errors::TopLevelCode,
+    graphql::errors::{TopLevelCode, UNAVAILABLE},
 };
 
 /// Why a REST request failed. The request id is filled in on the way out.
@@ -84,11 +84,10 @@ impl Problem {
             ),
             Error::Unavailable { cause, .. } | Error::LockConflict(cause) => {
                 tracing::warn!(%cause, "unavailable");
-                let detail = "The service is not available right now. Try again.";
                 let mut problem = Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     TopLevelCode::Unavailable,
-                    detail,
+                    UNAVAILABLE,
                 );
                 problem.retry_after = Some(retry_seconds(error));
                 problem

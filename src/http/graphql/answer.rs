@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     features::limits::bucket::Standing,
     graphql::{
-        errors::{TopLevelCode, top_level},
+        errors::{TopLevelCode, UNAVAILABLE, top_level},
         limits::{LimitError, LimitKind},
         plan::json::write_value,
         refused::Asked,
@@ -123,6 +123,14 @@ impl Answer {
         if code == TopLevelCode::Unavailable {
             answer.retry_after = Some(retry_seconds(error));
         }
+        answer
+    }
+
+    /// There is no place for it now.
+    pub(super) fn shed() -> Box<Self> {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let mut answer = Self::refused(status, TopLevelCode::Unavailable, UNAVAILABLE);
+        answer.retry_after = Some(1);
         answer
     }
 

@@ -20,14 +20,13 @@ use crate::{
     auth::viewer::Viewer,
     config::Introspection,
     db::stats::SQL_STATS,
-    error::Error,
     graphql::{
         context::RequestContext,
         errors::{TopLevelCode, mask},
         execution::is_refused,
         refused::Asked,
     },
-    http::{request::RequestInfo, router::Http},
+    http::{places::Refused, request::RequestInfo, router::Http},
 };
 
 /// Errors in one answer; validation can find one in every field.
@@ -51,14 +50,21 @@ pub(super) async fn execute(
     let mutates = measured.operation == OperationType::Mutation;
     let name = operation_name.clone().or_else(|| only_name(&document));
     info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
-    // Shed early: a query beyond what is worked on would wait for all of it. Mutations wait for the pool, and may be
-    // waiting for somebody else, so that they take no query's place.
-    let place = if mutates {
-        None
+    // Shed early: what is beyond what is worked on would wait for all of it. Mutations wait for the pool, and may be waiting
+    // for somebody else, so that they take no query's place.
+    let places = if mutates {
+        &http.mutations
     } else {
-        match http.queries.enter() {
-            Some(place) => Some(place),
-            None => return Answer::failed(&Error::unavailable("too many queries at once")),
+        &http.queries
+    };
+    let place = match places.enter() {
+        Ok(place) => place,
+        Err(Refused { first }) => {
+            // Once a crowd: its refusals have lines enough.
+            if first {
+                tracing::warn!(mutates, "too many operations at once: some are refused");
+            }
+            return Answer::shed();
         }
     };
 
@@ -81,7 +87,7 @@ pub(super) async fn execute(
             trail.in_vain(TopLevelCode::BadRequest, &asked);
         }
         // Held until here by a mutation that nobody waits for any more.
-        drop(trail);
+        drop((trail, place));
         response
     };
     let work = AssertUnwindSafe(work).catch_unwind();
@@ -96,7 +102,6 @@ pub(super) async fn execute(
     } else {
         timeout_at(deadline, work).await
     };
-    drop(place);
     match outcome {
         Ok(Ok(response)) => shown(response, info, mutates),
         Ok(Err(_)) => {

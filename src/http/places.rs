@@ -14,6 +14,8 @@ const BURST: usize = 4;
 /// How long a burst may last. At 80 % of the peak, what gathers while the database stalls for a sixth of a second is gone
 /// after twice as long.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// So long after the last refusal a crowd may be gone: answers come in heaps, and leave most places free for a moment.
+const REST: Duration = Duration::from_millis(100);
 
 /// The places for operations of a kind.
 #[derive(Debug)]
@@ -33,11 +35,11 @@ struct Taken {
     crowd: Option<Crowd>,
 }
 
-/// More than usual, until three quarters of the usual places are free.
+/// More than usual, until three quarters of the usual places are free and nobody is refused.
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
-    refused: bool,
+    refused: Option<Instant>,
 }
 
 /// There is no place.
@@ -45,6 +47,13 @@ struct Crowd {
 pub struct Refused {
     /// Whether it is the first that this crowd costs its place.
     pub first: bool,
+}
+
+impl Crowd {
+    fn is_gone(&self, now: Instant) -> bool {
+        self.refused
+            .is_none_or(|at| now.saturating_duration_since(at) >= REST)
+    }
 }
 
 impl Places {
@@ -79,16 +88,25 @@ impl Places {
     fn enter_at(self: &Arc<Self>, now: impl Fn() -> Instant) -> Result<Place, Refused> {
         let mut taken = self.taken();
         let places = taken.places;
+        if places <= self.usual / 4
+            && taken
+                .crowd
+                .as_ref()
+                .is_some_and(|crowd| crowd.is_gone(now()))
+        {
+            taken.crowd = None;
+        }
         if places >= self.usual {
             taken.crowd.get_or_insert_with(|| Crowd {
                 since: now(),
-                refused: false,
+                refused: None,
             });
         }
         if let Some(crowd) = &mut taken.crowd {
-            let stays = now().saturating_duration_since(crowd.since) >= PATIENCE;
+            let now = now();
+            let stays = now.saturating_duration_since(crowd.since) >= PATIENCE;
             if places >= if stays { self.strained } else { self.most } {
-                let first = !std::mem::replace(&mut crowd.refused, true);
+                let first = crowd.refused.replace(now).is_none();
                 return Err(Refused { first });
             }
         }
@@ -110,9 +128,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.0.taken();
         taken.places -= 1;
-        if taken.places <= self.0.usual / 4 {
-            taken.crowd = None;
-        }
     }
 }
 
@@ -135,10 +150,13 @@ mod tests {
         // Who leaves makes room for half of the usual number, as long as the crowd stays.
         inside.truncate(2);
         assert!(enter(60_000).is_err());
-        // It is gone when a quarter is left, and the next is a burst.
+        // It is gone when a quarter is left and nobody is refused for a moment, and the next is a burst.
         inside.truncate(1);
-        inside.extend((0..15).map(|_| enter(60_001).unwrap()));
-        assert_eq!(enter(60_002).unwrap_err(), Refused { first: true });
+        inside.push(enter(60_099).unwrap());
+        assert!(enter(60_099).is_err());
+        inside.truncate(1);
+        inside.extend((0..15).map(|_| enter(60_199).unwrap()));
+        assert_eq!(enter(60_200).unwrap_err(), Refused { first: true });
     }
 
     #[test]

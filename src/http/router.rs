@@ -30,8 +30,8 @@ use crate::{
     graphql::{documents::Documents, execution::Executor, limits::CostModel},
 };
 
-/// Queries that are usually executed at the same time for each connection that reads share. With 32 the slowest accepted ones took
-/// four times as long at three times the peak as they do normally.
+/// Queries that are usually executed at the same time for each connection that reads share. With half of them the slowest accepted
+/// ones take three times as long at three times the peak as they do normally; with all, five times.
 const QUERIES_OF_A_CONNECTION: usize = 20;
 /// Mutations that are usually executed at the same time for each connection of the pool, most of which wait for it. More would
 /// wait in vain: with all of three times the peak, five of six were told so after `POOL_WAIT_MS`.

@@ -219,8 +219,10 @@ mod tests {
 
     use super::*;
 
-    /// Doubles, and counts how many keys came at once.
-    struct Doubles(Arc<Mutex<Vec<usize>>>);
+    /// How many keys came at once, each time.
+    type Counts = Arc<Mutex<Vec<usize>>>;
+
+    struct Doubles(Counts);
 
     impl BatchFn<u32, Result<u32>> for Doubles {
         async fn load(&mut self, keys: &[u32]) -> HashMap<u32, Result<u32>> {
@@ -231,8 +233,8 @@ mod tests {
         }
     }
 
-    fn doubles() -> (Loader<u32, u32, Doubles>, Arc<Mutex<Vec<usize>>>) {
-        let read = Arc::default();
+    fn doubles() -> (Loader<u32, u32, Doubles>, Counts) {
+        let read = Counts::default();
         (Loader::new(Doubles(Arc::clone(&read))), read)
     }
 

@@ -76,11 +76,11 @@ class Cluster:
 
     @classmethod
     def stop_any(cls) -> None:
-        """Stops the one of the cache, whoever started it."""
-        if (settings.CACHE / "pg" / "postmaster.pid").exists():
+        """Stops the one of the cache, whoever started it, and gives the memory of one back that was killed."""
+        if (settings.CACHE / "pg" / "PG_VERSION").exists():
             found = cls()
-            found.started_here = True
-            found.stop()
+            found.run("pg_ctl", "stop", "-m", "fast", "-w", "-D", found.data, check=False)
+            found._give_room_back()
 
     def stop(self) -> None:
         """Stops it, if it was started here."""

@@ -309,7 +309,7 @@ def sustained(found: dict) -> str:
             f"**{over['seconds']} s at {over['times']:g} times the peak** ({over['connections']} connections, which should send {over['offered_rps']:.0f} req/s; "
             f"{over['answered_rps']:.0f} a second were sent and answered): "
             f"{codes}. Coded answers among the refused that were looked at: {over['coded']} of {over['refused_seen']}; "
-            f"without Retry-After: {over['without_retry']}. p99 of the accepted {milliseconds(over['accepted_p99_ms'])}, "
+            f"without Retry-After: {over['without_retry']}; without any answer, or not of the mix: {over['errors']}. p99 of the accepted {milliseconds(over['accepted_p99_ms'])}, "
             f"{slower(over)} the {milliseconds(over['normal_p99_ms'])} of the steady run's prober (wanted: at most 3 times). "
             f"{over['accepted_rps']:.0f} requests a second were accepted. Back to normal {over['recovery_seconds']} s after the end, "
             f"with a p99 of {milliseconds(over['after_p99_ms'])}.")

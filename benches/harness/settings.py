@@ -25,7 +25,7 @@ WEBHOOK_SECRET = "whsec_benchmark_only"
 
 def inherited() -> dict[str, str]:
     """What programs under test get of our environment: their own settings in it would be measured and not be in the report."""
-    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ}
 
 
 def cores() -> set[int]:

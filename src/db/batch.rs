@@ -4,7 +4,7 @@
 //! leader that is dropped answers the others `NotFound`, so loaders are never shared between requests.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::Hash,
     mem,
     sync::{Arc, Mutex, PoisonError},
@@ -32,11 +32,17 @@ where
 /// Turns without a new key after which the level is there. Long lists take several to be asked for; one key alone takes one.
 const CALM: usize = 3;
 
-/// Who has come for something.
+/// The keys of a request.
 struct Come<K> {
-    ever: usize,
-    waiting: Vec<K>,
+    /// How often somebody came for a new one.
+    times: usize,
+    /// Those to be read.
+    waiting: Keys<K>,
+    /// Those that are read, or being read.
+    taken: Keys<K>,
 }
+
+type Keys<K> = HashSet<K, foldhash::fast::RandomState>;
 
 impl<K, V, F> Loader<K, V, F>
 where
@@ -50,34 +56,38 @@ where
         Self {
             loader: loader.with_yield_count(0),
             come: Mutex::new(Come {
-                ever: 0,
-                waiting: Vec::new(),
+                times: 0,
+                waiting: Keys::default(),
+                taken: Keys::default(),
             }),
         }
     }
 
     /// The value of this key, with the others of its level in one statement.
     pub async fn load(&self, key: K) -> Result<V> {
-        let mut ever = self.with_come(|come| {
-            come.waiting.push(key.clone());
-            come.ever += 1;
-            come.ever
+        let mut times = self.with_come(|come| {
+            if !come.taken.contains(&key) && come.waiting.insert(key.clone()) {
+                come.times += 1;
+            }
+            come.times
         });
         let mut calm = 0;
-        loop {
-            tokio::task::yield_now().await;
-            let (now, alone) = self.with_come(|come| (come.ever, come.waiting.len() <= 1));
-            calm = if now == ever { calm + 1 } else { 0 };
-            ever = now;
-            if alone || calm >= CALM {
+        // Whoever sees first that the level is there reads for all; the others find it read, or wait for it.
+        while let Some((now, alone)) = self.with_come(|come| {
+            (!come.taken.contains(&key)).then_some((come.times, come.waiting.len() == 1))
+        }) {
+            if calm > 0 && (alone || calm > CALM) {
+                let keys = self.with_come(|come| {
+                    come.taken.extend(come.waiting.iter().cloned());
+                    mem::take(&mut come.waiting)
+                });
+                let read = self.loader.try_load_many(keys.into_iter().collect());
+                read.await.map_err(Error::internal)?;
                 break;
             }
-        }
-        // Whoever is first here reads for all; the others find it read, or wait for it.
-        let waiting = self.with_come(|come| mem::take(&mut come.waiting));
-        if !waiting.is_empty() {
-            let read = self.loader.try_load_many(waiting).await;
-            read.map_err(Error::internal)?;
+            calm = if now == times { calm + 1 } else { 1 };
+            times = now;
+            tokio::task::yield_now().await;
         }
         self.loader.try_load(key).await.map_err(Error::internal)?
     }

@@ -210,6 +210,11 @@ impl Db {
         }
     }
 
+    /// How many wait for a connection of the pool.
+    pub fn waiting(&self) -> usize {
+        self.pool.status().waiting
+    }
+
     /// Connections open and in use, for metrics.
     pub fn connections(&self) -> (usize, usize) {
         let status = self.pool.status();

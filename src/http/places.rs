@@ -1,4 +1,4 @@
-//! How many operations are executed at once, and which are refused instead.
+//! How many queries are executed at once, and which are refused instead.
 //!
 //! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays is not, because
 //! then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one by the same sign). While it
@@ -14,13 +14,14 @@ const BURST: usize = 4;
 /// How long a burst may last. At 80 % of the peak, what gathers while the database stalls for a sixth of a second is gone
 /// after twice as long.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// So long after the last refusal a crowd may be gone: answers come in heaps, and leave most places free for a moment.
+/// So long after the last refusal a crowd is gone; not sooner, because answers come in heaps and leave most places free for
+/// a moment.
 const REST: Duration = Duration::from_millis(100);
 
-/// The places for operations of a kind.
+/// The places for queries.
 #[derive(Debug)]
 pub struct Places {
-    /// With as many a burst begins.
+    /// With as many a burst begins; it is over with three quarters of them.
     usual: usize,
     /// So many in a burst.
     most: usize,
@@ -35,7 +36,7 @@ struct Taken {
     crowd: Option<Crowd>,
 }
 
-/// More than usual, until three quarters of the usual places are free and nobody is refused.
+/// More than usual.
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
@@ -50,9 +51,11 @@ pub struct Refused {
 }
 
 impl Crowd {
-    fn is_gone(&self, now: Instant) -> bool {
-        self.refused
-            .is_none_or(|at| now.saturating_duration_since(at) >= REST)
+    fn is_gone(&self, places: usize, usual: usize, now: Instant) -> bool {
+        match self.refused {
+            Some(at) => now.saturating_duration_since(at) >= REST,
+            None => places <= usual - usual.div_ceil(4),
+        }
     }
 }
 
@@ -88,14 +91,9 @@ impl Places {
     fn enter_at(self: &Arc<Self>, now: impl Fn() -> Instant) -> Result<Place, Refused> {
         let mut taken = self.taken();
         let places = taken.places;
-        if places <= self.usual / 4
-            && taken
-                .crowd
-                .as_ref()
-                .is_some_and(|crowd| crowd.is_gone(now()))
-        {
-            taken.crowd = None;
-        }
+        taken
+            .crowd
+            .take_if(|crowd| crowd.is_gone(places, self.usual, now()));
         if places >= self.usual {
             taken.crowd.get_or_insert_with(|| Crowd {
                 since: now(),
@@ -120,7 +118,7 @@ impl Places {
     }
 }
 
-/// A place of an operation that is executed.
+/// A place of a query that is executed.
 #[derive(Debug)]
 pub struct Place(Arc<Places>);
 
@@ -144,19 +142,33 @@ mod tests {
         // Four times the usual is the most, however short the burst is; only the first refusal is the first.
         assert_eq!(enter(0).unwrap_err(), Refused { first: true });
         assert_eq!(enter(0).unwrap_err(), Refused { first: false });
-        inside.truncate(5);
-        inside.push(enter(499).unwrap());
-        assert!(enter(500).is_err());
-        // Who leaves makes room for half of the usual number, as long as the crowd stays.
-        inside.truncate(2);
-        assert!(enter(60_000).is_err());
-        // It is gone when a quarter is left and nobody is refused for a moment, and the next is a burst.
+        // While somebody is refused every moment, who leaves makes room for half of the usual number.
+        for millis in (0..500).step_by(50) {
+            assert!(enter(millis).is_err());
+        }
+        inside.truncate(3);
+        for millis in (500..60_000).step_by(50) {
+            assert!(enter(millis).is_err());
+        }
         inside.truncate(1);
-        inside.push(enter(60_099).unwrap());
-        assert!(enter(60_099).is_err());
-        inside.truncate(1);
-        inside.extend((0..15).map(|_| enter(60_199).unwrap()));
-        assert_eq!(enter(60_200).unwrap_err(), Refused { first: true });
+        inside.push(enter(60_000).unwrap());
+        assert_eq!(enter(60_000).unwrap_err(), Refused { first: false });
+        // Nobody is for a moment, and the next is a burst.
+        inside.extend((0..14).map(|_| enter(60_100).unwrap()));
+        assert_eq!(enter(60_100).unwrap_err(), Refused { first: true });
+    }
+
+    #[test]
+    fn a_burst_that_drains_leaves_nothing_behind() {
+        let places = Arc::new(Places::with_bursts(4));
+        let start = Instant::now();
+        let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
+        let mut inside: Vec<_> = (0..5).map(|_| enter(0).unwrap()).collect();
+        // Three are a usual number, for as long as they stay.
+        inside.truncate(3);
+        inside.push(enter(600).unwrap());
+        inside.extend((0..12).map(|_| enter(700).unwrap()));
+        assert!(enter(700).is_err());
     }
 
     #[test]

@@ -33,9 +33,9 @@ use crate::{
 /// Queries that are usually executed at the same time for each connection that reads share. With half of them the slowest accepted
 /// ones take three times as long at three times the peak as they do normally; with all, five times.
 const QUERIES_OF_A_CONNECTION: usize = 20;
-/// Mutations that are usually executed at the same time for each connection of the pool, most of which wait for it. More would
-/// wait in vain: with all of three times the peak, five of six were told so after `POOL_WAIT_MS`.
-const MUTATIONS_OF_A_CONNECTION: usize = 10;
+/// While so many wait for each connection of the pool no mutation is begun. At three times the peak five of six waited for
+/// `POOL_WAIT_MS` in vain.
+const WAITING_FOR_A_CONNECTION: usize = 10;
 
 /// How long a browser may remember what is allowed.
 const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,8 +51,6 @@ pub struct Http {
     pub(super) tasks: Tasks,
     /// A place for each query that may be executed now.
     pub(super) queries: Arc<Places>,
-    /// The same for mutations.
-    pub(super) mutations: Arc<Places>,
 }
 
 impl Http {
@@ -73,7 +71,6 @@ impl Http {
             },
             most => Places::strict(most),
         };
-        let mutations = app.config.database_pool_size * MUTATIONS_OF_A_CONNECTION;
         Ok(Arc::new(Self {
             app,
             executor,
@@ -82,8 +79,12 @@ impl Http {
             limits,
             tasks: Tasks::default(),
             queries: Arc::new(queries),
-            mutations: Arc::new(Places::with_bursts(mutations)),
         }))
+    }
+
+    /// Whether so many wait for the pool that one more would wait in vain.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.app.db.waiting() >= self.app.config.database_pool_size * WAITING_FOR_A_CONNECTION
     }
 }
 

@@ -50,21 +50,23 @@ pub(super) async fn execute(
     let mutates = measured.operation == OperationType::Mutation;
     let name = operation_name.clone().or_else(|| only_name(&document));
     info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
-    // Shed early: what is beyond what is worked on would wait for all of it. Mutations wait for the pool, and may be waiting
+    // Shed early: a query beyond what is worked on would wait for all of it, a mutation for the pool. Mutations may be waiting
     // for somebody else, so that they take no query's place.
-    let places = if mutates {
-        &http.mutations
-    } else {
-        &http.queries
-    };
-    let place = match places.enter() {
-        Ok(place) => place,
-        Err(Refused { first }) => {
-            // Once a crowd: its refusals have lines enough.
-            if first {
-                tracing::warn!(mutates, "too many operations at once: some are refused");
-            }
+    let place = if mutates {
+        if http.is_waited_for() {
             return Answer::shed();
+        }
+        None
+    } else {
+        match http.queries.enter() {
+            Ok(place) => Some(place),
+            Err(Refused { first }) => {
+                // Once a crowd: its refusals have lines enough.
+                if first {
+                    tracing::warn!("too many queries at once: some are refused");
+                }
+                return Answer::shed();
+            }
         }
     };
 

@@ -114,11 +114,10 @@ def everyone() -> list[Contestant]:
 
 
 def present(wanted: set[str] | None, skip_install: bool = False) -> tuple[list[Contestant], dict[str, str]]:
-    """Those that are here and installed, and why the others are not."""
+    """Those of the wanted that are here and installed, and why the others are not."""
     here, missing = [], {}
     for one in everyone():
         if wanted is not None and one.name not in wanted:
-            missing[one.name] = "not asked for"
             continue
         absent = [settings.shown(path) for path in one.needs if not path.exists()]
         if absent:

@@ -169,15 +169,15 @@ def steady(cluster: Cluster, writes: Writes, server: Server, placement: Placemen
 def calibrate(writes: Writes, server: Server, placement: Placement, rate: float, connections: int) -> float:
     """The wait before each request, in ms, with which so many connections send this rate of the mix."""
     wait = connections / rate * 1000
-    # The rate that came of a wait, which is kept if it was the closest.
+    # How far from the rate each wait came; the closest is taken, because answers take longer at a higher rate.
     seen: list[tuple[float, float]] = []
     for _ in range(5):
         reading, writing = writes.mixed(int(rate * 3 * 0.15 * 2) + 200)
         files = bodies.write("load-reads", reading, server.port), bodies.write("load-writes", writing, server.port)
         ran = load.wrk(f"http://127.0.0.1:{server.port}/graphql", files[0], connections, 3, placement, mixed=files[1], delay_ms=wait)
         got = ran["requests"] / ran["microseconds"] * 1e6
-        # What a connection takes for a request is its wait and the answer: only the wait can be turned.
         seen.append((abs(got - rate), wait))
+        # What a connection takes for a request is its wait and the answer: only the wait can be turned.
         wait = max(1.0, wait + connections * 1000 / rate - connections * 1000 / got)
     return min(seen)[1]
 

@@ -17,8 +17,8 @@ pub async fn live() -> Response {
     answer(StatusCode::OK, json!({ "status": "ok" }))
 }
 
-/// Whether requests can be served, or what is missing for that: `database`, which answers no statement, or `messages`,
-/// by which this copy hears within a second of sessions and rights that others ended.
+/// Whether requests can be served, or what is missing for that: `database`, where a statement gets no connection or no
+/// answer in time, or `messages`, by which this copy hears within a second of sessions and rights that others ended.
 pub async fn ready(State(http): State<Arc<Http>>) -> Response {
     let mut missing = Vec::new();
     if let Err(error) = http.app.db.ping().await {

@@ -5,7 +5,7 @@
 //! stays, fewer are let in than otherwise: PostgreSQL is as busy with them, and each is answered sooner.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -60,12 +60,12 @@ impl Crowd {
 }
 
 impl Places {
-    /// So many places, for a moment some times as many, and half as many while the crowd stays.
+    /// So many places, for a moment some times as many, and a third of them while the crowd stays.
     pub fn with_bursts(usual: usize) -> Self {
         Self {
             usual,
             most: usual.saturating_mul(BURST),
-            strained: usual.div_ceil(2),
+            strained: usual.div_ceil(3),
             taken: Mutex::default(),
         }
     }
@@ -84,11 +84,11 @@ impl Places {
     ///
     /// # Errors
     /// When there is none.
-    pub fn enter(self: &Arc<Self>) -> Result<Place, Refused> {
+    pub fn enter(&self) -> Result<Place<'_>, Refused> {
         self.enter_at(Instant::now)
     }
 
-    fn enter_at(self: &Arc<Self>, now: impl Fn() -> Instant) -> Result<Place, Refused> {
+    fn enter_at(&self, now: impl Fn() -> Instant) -> Result<Place<'_>, Refused> {
         let mut taken = self.taken();
         let places = taken.places;
         taken
@@ -110,7 +110,7 @@ impl Places {
         }
         taken.places += 1;
         drop(taken);
-        Ok(Place(self.clone()))
+        Ok(Place(self))
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -120,9 +120,9 @@ impl Places {
 
 /// A place of a query that is executed.
 #[derive(Debug)]
-pub struct Place(Arc<Places>);
+pub struct Place<'a>(&'a Places);
 
-impl Drop for Place {
+impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut taken = self.0.taken();
         taken.places -= 1;
@@ -135,14 +135,14 @@ mod tests {
 
     #[test]
     fn a_burst_is_let_in_and_a_crowd_that_stays_is_not() {
-        let places = Arc::new(Places::with_bursts(4));
+        let places = Places::with_bursts(4);
         let start = Instant::now();
         let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
         let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
         // Four times the usual is the most, however short the burst is; only the first refusal is the first.
         assert_eq!(enter(0).unwrap_err(), Refused { first: true });
         assert_eq!(enter(0).unwrap_err(), Refused { first: false });
-        // While somebody is refused every moment, who leaves makes room for half of the usual number.
+        // While somebody is refused every moment, who leaves makes room for two, a third of the usual number.
         for millis in (0..500).step_by(50) {
             assert!(enter(millis).is_err());
         }
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_burst_that_drains_leaves_nothing_behind() {
-        let places = Arc::new(Places::with_bursts(4));
+        let places = Places::with_bursts(4);
         let start = Instant::now();
         let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
         let mut inside: Vec<_> = (0..5).map(|_| enter(0).unwrap()).collect();
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_set_is_kept() {
-        let places = Arc::new(Places::strict(1));
+        let places = Places::strict(1);
         let first = places.enter();
         assert!(first.is_ok());
         assert!(places.enter().is_err());

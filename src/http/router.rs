@@ -30,8 +30,8 @@ use crate::{
     graphql::{documents::Documents, execution::Executor, limits::CostModel},
 };
 
-/// Queries that are usually executed at the same time for each connection that reads share. With half of them the slowest accepted
-/// ones take three times as long at three times the peak as they do normally; with all, five times.
+/// Queries that are usually executed at the same time for each connection that reads share. At three times the peak the slowest
+/// accepted ones take five times as long with all of them as they do normally, three times as long with half.
 const QUERIES_OF_A_CONNECTION: usize = 20;
 /// While so many wait for each connection of the pool no mutation is begun. At three times the peak five of six waited for
 /// `POOL_WAIT_MS` in vain.
@@ -50,7 +50,7 @@ pub struct Http {
     pub(super) limits: RateLimits,
     pub(super) tasks: Tasks,
     /// A place for each query that may be executed now.
-    pub(super) queries: Arc<Places>,
+    pub(super) queries: Places,
 }
 
 impl Http {
@@ -78,11 +78,11 @@ impl Http {
             documents,
             limits,
             tasks: Tasks::default(),
-            queries: Arc::new(queries),
+            queries,
         }))
     }
 
-    /// Whether so many wait for the pool that one more would wait in vain.
+    /// Whether so many wait for the pool that one more would probably wait in vain.
     pub(super) fn is_waited_for(&self) -> bool {
         self.app.db.waiting() >= self.app.config.database_pool_size * WAITING_FOR_A_CONNECTION
     }

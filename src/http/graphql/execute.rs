@@ -52,7 +52,7 @@ pub(super) async fn execute(
     info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
     // Shed early: a query beyond what is worked on would wait for all of it, a mutation for the pool. Mutations may be waiting
     // for somebody else, so that they take no query's place.
-    let place = if mutates {
+    let _place = if mutates {
         if http.is_waited_for() {
             return Answer::shed();
         }
@@ -89,7 +89,7 @@ pub(super) async fn execute(
             trail.in_vain(TopLevelCode::BadRequest, &asked);
         }
         // Held until here by a mutation that nobody waits for any more.
-        drop((trail, place));
+        drop(trail);
         response
     };
     let work = AssertUnwindSafe(work).catch_unwind();

@@ -2,7 +2,8 @@
 //!
 //! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays is not, because
 //! then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one by the same sign). While it
-//! stays, fewer are let in than otherwise: PostgreSQL is as busy with them, and each is answered sooner.
+//! stays, fewer are let in than otherwise: PostgreSQL is as busy with them, and each is answered sooner. Now and then the
+//! usual number is let in again, because who comes back at once when refused looks like a crowd, however few they are.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// So long after the last refusal a crowd is gone; not sooner, because answers come in heaps and leave most places free for
 /// a moment.
 const REST: Duration = Duration::from_millis(100);
+/// At least so often it is tried whether the usual number of places is enough. Sooner at first: when the crowd is twice as old
+/// as it was the last time.
+const LONGEST_STRAIN: Duration = Duration::from_secs(8);
 
 /// The places for queries.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ struct Taken {
 struct Crowd {
     since: Instant,
     refused: Option<Instant>,
+    /// From then on the usual number is let in, until somebody is refused.
+    trial: Instant,
 }
 
 /// There is no place.
@@ -51,6 +57,14 @@ pub struct Refused {
 }
 
 impl Crowd {
+    fn new(now: Instant) -> Self {
+        Self {
+            since: now,
+            refused: None,
+            trial: now,
+        }
+    }
+
     fn is_gone(&self, places: usize, usual: usize, now: Instant) -> bool {
         match self.refused {
             Some(at) => now.saturating_duration_since(at) >= REST,
@@ -95,15 +109,21 @@ impl Places {
             .crowd
             .take_if(|crowd| crowd.is_gone(places, self.usual, now()));
         if places >= self.usual {
-            taken.crowd.get_or_insert_with(|| Crowd {
-                since: now(),
-                refused: None,
-            });
+            taken.crowd.get_or_insert_with(|| Crowd::new(now()));
         }
         if let Some(crowd) = &mut taken.crowd {
             let now = now();
-            let stays = now.saturating_duration_since(crowd.since) >= PATIENCE;
-            if places >= if stays { self.strained } else { self.most } {
+            let age = now.saturating_duration_since(crowd.since);
+            let (stays, tried) = (age >= PATIENCE, now >= crowd.trial);
+            let room = match (stays, tried) {
+                (false, _) => self.most,
+                (true, true) => self.usual,
+                (true, false) => self.strained,
+            };
+            if places >= room {
+                if stays && tried {
+                    crowd.trial = now + age.min(LONGEST_STRAIN);
+                }
                 let first = crowd.refused.replace(now).is_none();
                 return Err(Refused { first });
             }
@@ -111,6 +131,11 @@ impl Places {
         taken.places += 1;
         drop(taken);
         Ok(Place(self))
+    }
+
+    /// How many are taken.
+    pub fn in_use(&self) -> usize {
+        self.taken().places
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -146,7 +171,7 @@ mod tests {
         for millis in (0..500).step_by(50) {
             assert!(enter(millis).is_err());
         }
-        inside.truncate(3);
+        inside.truncate(4);
         for millis in (500..60_000).step_by(50) {
             assert!(enter(millis).is_err());
         }
@@ -156,6 +181,35 @@ mod tests {
         // Nobody is for a moment, and the next is a burst.
         inside.extend((0..14).map(|_| enter(60_100).unwrap()));
         assert_eq!(enter(60_100).unwrap_err(), Refused { first: true });
+    }
+
+    #[test]
+    fn those_who_come_back_at_once_are_let_in_again_if_the_usual_number_is_enough() {
+        let places = Places::with_bursts(4);
+        let start = Instant::now();
+        let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
+        let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
+        assert!(enter(510).is_err());
+        // Sixteen were too many; three of them stay, which two places are too few for, and one comes back again and again.
+        inside.truncate(2);
+        for millis in 511..1020 {
+            assert!(enter(millis).is_err());
+        }
+        inside.push(enter(1020).unwrap());
+        // While nobody is refused the usual number remains, and then a burst is one again.
+        inside.push(enter(1110).unwrap());
+        inside.truncate(3);
+        inside.extend((0..13).map(|_| enter(1120).unwrap()));
+        // Whoever is too many for the usual number is so for twice as long the next time.
+        let too_many = |from: u64, to: u64| (from..to).all(|millis| enter(millis).is_err());
+        assert!(too_many(1120, 1630));
+        inside.truncate(2);
+        assert!(too_many(1630, 2120));
+        inside.extend((0..2).map(|_| enter(2120).unwrap()));
+        assert!(enter(2121).is_err());
+        inside.truncate(2);
+        assert!(too_many(2122, 3122));
+        assert!(enter(3122).is_ok());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Both media types with their status rules, GET for queries alone, POST with JSON alone, batches in order.
 
 mod accept;
+mod admission;
 mod answer;
 mod execute;
 mod input;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 use self::{
     accept::Media,
+    admission::Admission,
     answer::{Answer, AnswerCost, Answers},
     execute::execute,
     input::{Operation, Operations},
@@ -44,6 +46,22 @@ struct Prepared {
     operation_name: Option<String>,
     variables: Variables,
     measured: Measured,
+}
+
+impl Prepared {
+    fn mutates(&self) -> bool {
+        self.measured.operation == OperationType::Mutation
+    }
+
+    /// Notes it for the log.
+    fn note(&self, info: &RequestInfo) {
+        let name = self.operation_name.as_deref().or_else(|| {
+            let (only, _) = self.document.operations.iter().next()?;
+            only.map(|name| name.as_str())
+        });
+        let kind = if self.mutates() { "mutation" } else { "query" };
+        info.operation(name, kind);
+    }
 }
 
 /// An operation that can't be executed.
@@ -153,22 +171,27 @@ async fn answer(
     let plan = plan(http, operations?);
     let viewer = viewer(http, info, &parts.headers, &plan).await?;
     info.is_by(viewer.user_id());
+    let fit = || plan.operations.iter().flatten();
+    fit().for_each(|prepared| prepared.note(info));
     let trail = Arc::new(Trail::new(http, info, &viewer));
     let show_cost = parts
         .headers
         .get("x-cost")
         .is_some_and(|value| value == HeaderValue::from(1));
-    let admitted = match check(http, &plan, parts.method == Method::GET) {
-        Ok(sum) => take(http, &viewer, &plan).await.map(|taken| (sum, taken)),
-        Err(refused) => Err(refused),
+    let in_vain = async |refused: Box<Answer>| {
+        plan.in_vain(&trail, &refused);
+        trail.write().await;
+        refused
     };
-    let (sum, taken) = match admitted {
-        Ok(admitted) => admitted,
-        Err(refused) => {
-            plan.in_vain(&trail, &refused);
-            trail.write().await;
-            return Err(refused);
-        }
+    let sum = match check(http, &plan, parts.method == Method::GET) {
+        Ok(sum) => sum,
+        Err(refused) => return Err(in_vain(refused).await),
+    };
+    // Shed early: before its points are taken.
+    let mut admission = Admission::of(http, fit())?;
+    let taken = match take(http, &viewer, &plan).await {
+        Ok(taken) => taken,
+        Err(refused) => return Err(in_vain(refused).await),
     };
     *standings = taken;
     let shown_cost = |requested: u64| show_cost.then(|| AnswerCost::new(requested, standings));
@@ -183,7 +206,10 @@ async fn answer(
         answers.push(match prepared {
             Ok(prepared) => {
                 let cost = prepared.measured.cost.complexity;
-                let mut answer = execute(http, info, &viewer, prepared, &trail, deadline).await;
+                let mut answer = match admission.next(prepared.mutates()) {
+                    Ok(()) => execute(http, info, &viewer, prepared, &trail, deadline).await,
+                    Err(refused) => refused,
+                };
                 answer.cost = shown_cost(cost);
                 answer
             }

@@ -45,6 +45,11 @@ pub async fn upkeep() {
     }
 }
 
+/// Counts a request that is refused because too many are there: a `query`, a `mutation` or a payment `event`.
+pub fn count_shed(kind: &'static str) {
+    metrics::counter!("companion_requests_shed_total", "kind" => kind).increment(1);
+}
+
 /// What was recorded so far.
 pub async fn text(State(http): State<Arc<Http>>) -> Response {
     let Some(handle) = RECORDER.get().and_then(Option::as_ref) else {
@@ -53,6 +58,7 @@ pub async fn text(State(http): State<Arc<Http>>) -> Response {
     let (open, used) = http.app.db.connections();
     metrics::gauge!("database_connections", "state" => "open").set(open as f64);
     metrics::gauge!("database_connections", "state" => "used").set(used as f64);
+    metrics::gauge!("companion_queries_executing").set(http.queries.in_use() as f64);
     handle.run_upkeep();
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media_type)], handle.render()).into_response()

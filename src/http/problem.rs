@@ -64,6 +64,15 @@ impl Problem {
         )
     }
 
+    /// 503 `UNAVAILABLE`: there is no place for it now.
+    pub fn shed() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self {
+            retry_after: Some(1),
+            ..Self::new(status, TopLevelCode::Unavailable, UNAVAILABLE)
+        }
+    }
+
     /// What of a service's error may be shown; the cause is logged.
     pub fn of(error: &Error) -> Self {
         match error {

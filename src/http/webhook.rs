@@ -1,8 +1,8 @@
 //! `POST /v1/payments/webhook`: what the payment gateway tells (security.md, Stripe webhooks).
 //!
 //! The signature is checked over the raw bytes before anything is parsed. 200 for all that is kept, duplicates and
-//! unknown ones too; 400 for a bad signature or what is no event; 503 when the database is away and 500 for another
-//! fault of ours, so that the event comes again.
+//! unknown ones too; 400 for a bad signature or what is no event; 503 when the database is away or too many wait for it,
+//! and 500 for another fault of ours, so that the event comes again.
 
 use std::sync::Arc;
 
@@ -15,7 +15,9 @@ use axum::{
 use serde_json::json;
 use tracing::Instrument;
 
-use super::{body, problem::Problem, request::RequestInfo, router::Http, sandbox};
+use super::{
+    body, metrics::count_shed, problem::Problem, request::RequestInfo, router::Http, sandbox,
+};
 use crate::{
     app::App,
     db::{retry_conflict, stats::SQL_STATS},
@@ -60,6 +62,11 @@ async fn answer(
         (Some(one), None) => one.to_str().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
+    if http.is_waited_for() {
+        // It comes again, and people's requests get their turn.
+        count_shed("event");
+        return Problem::shed().into_response();
+    }
     // What is begun is finished, even if the gateway hangs up.
     let app = http.app.clone();
     let work = async move { take(&app, &signature, &body).await };

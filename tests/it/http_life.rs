@@ -546,6 +546,11 @@ async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
         "{:#}",
         refused.body
     );
+    // Nor does a payment event wait, which comes again.
+    let event = mia.http().post(mia.url("/v1/payments/webhook")).body("{}");
+    let event = event.send().await.unwrap();
+    assert_eq!(event.status(), 503);
+    assert_eq!(event.headers()["retry-after"], "1");
     held.release().await;
     first.await.unwrap().data();
     let statuses: Vec<u16> = crowd
@@ -569,22 +574,22 @@ async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
     });
     until_held(&app).await;
 
-    let response = person
-        .http()
-        .post(person.url("/graphql"))
-        .json(&json!({ "query": "{ __typename }" }))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(response.status(), 503);
-    assert_eq!(response.headers()["retry-after"], "1");
-    let body: serde_json::Value = response.json().await.unwrap();
-    assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
-    assert!(body.get("data").is_none(), "{body}");
+    let query = json!({ "query": "{ __typename }" });
+    // Of a batch everything is, a mutation that would have come first too.
+    let logout = "mutation { authLogout(refreshToken: \"x\") { userErrors { code } } }";
+    for asked in [query.clone(), json!([{ "query": logout }, query])] {
+        let request = person.http().post(person.url("/graphql")).json(&asked);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "1");
+        // No points were taken.
+        assert!(response.headers().get("ratelimit").is_none());
+        let body: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+        assert!(body.get("data").is_none(), "{body}");
+    }
     // A mutation is none of them.
-    let mutation = person
-        .query("mutation { authLogout(refreshToken: \"x\") { userErrors { code } } }")
-        .await;
+    let mutation = person.query(logout).await;
     assert_ne!(mutation.status, 503, "{:#}", mutation.body);
 
     held.release().await;

@@ -2,10 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use async_graphql::{
-    Request, Response, Value, Variables,
-    parser::types::{ExecutableDocument, OperationType},
-};
+use async_graphql::{Request, Response, Value, Variables, parser::types::ExecutableDocument};
 use futures_util::FutureExt;
 use http::StatusCode;
 use tokio::time::{Instant, timeout_at};
@@ -26,7 +23,7 @@ use crate::{
         execution::is_refused,
         refused::Asked,
     },
-    http::{places::Refused, request::RequestInfo, router::Http},
+    http::{request::RequestInfo, router::Http},
 };
 
 /// Errors in one answer; validation can find one in every field.
@@ -41,35 +38,13 @@ pub(super) async fn execute(
     trail: &Arc<Trail>,
     deadline: Instant,
 ) -> Box<Answer> {
+    let mutates = prepared.mutates();
     let Prepared {
         document,
         operation_name,
         variables,
-        measured,
+        ..
     } = prepared;
-    let mutates = measured.operation == OperationType::Mutation;
-    let name = operation_name.clone().or_else(|| only_name(&document));
-    info.operation(name.as_deref(), if mutates { "mutation" } else { "query" });
-    // Shed early: a query beyond what is worked on would wait for all of it, a mutation for the pool. Mutations may be waiting
-    // for somebody else, so that they take no query's place.
-    let _place = if mutates {
-        if http.is_waited_for() {
-            return Answer::shed();
-        }
-        None
-    } else {
-        match http.queries.enter() {
-            Ok(place) => Some(place),
-            Err(Refused { first }) => {
-                // Once a crowd: its refusals have lines enough.
-                if first {
-                    tracing::warn!("too many queries at once: some are refused");
-                }
-                return Answer::shed();
-            }
-        }
-    };
-
     let mut request = request(&document, operation_name, variables);
     let may_introspect = match http.app.config.introspection {
         Introspection::Everyone => true,
@@ -124,12 +99,6 @@ pub(super) fn request(
     request.operation_name = operation_name;
     request.set_parsed_query(document.clone());
     request
-}
-
-fn only_name(document: &ExecutableDocument) -> Option<String> {
-    let mut operations = document.operations.iter();
-    let (name, _) = operations.next()?;
-    name.map(ToString::to_string)
 }
 
 /// What of a response is shown, and with which status (api.md, "Errors").

@@ -7,7 +7,7 @@ use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
     mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 pub use dataloader::BatchFn;
@@ -27,6 +27,7 @@ where
 {
     loader: dataloader::cached::Loader<K, Result<V>, F>,
     come: Mutex<Come<K>>,
+    failed: OnceLock<Error>,
 }
 
 /// Turns without a new key after which the level is there. Long lists take several to be asked for; one key alone takes one.
@@ -60,11 +61,20 @@ where
                 waiting: Keys::default(),
                 taken: Keys::default(),
             }),
+            failed: OnceLock::new(),
         }
+    }
+
+    /// What this would read could not be read: it answers the same from now on, and doesn't try.
+    pub fn fail(&self, error: &Error) {
+        let _ = self.failed.set(error.clone());
     }
 
     /// The value of this key, with the others of its level in one statement.
     pub async fn load(&self, key: K) -> Result<V> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone());
+        }
         let mut times = self.with_come(|come| {
             if !come.taken.contains(&key) && come.waiting.insert(key.clone()) {
                 come.times += 1;

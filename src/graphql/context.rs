@@ -33,6 +33,11 @@ impl RequestContext {
         }
     }
 
+    /// Batch loaders of this request.
+    pub fn loaders(&self) -> &Loaders {
+        self.loaders.get_or_init(|| Loaders::new(&self.app))
+    }
+
     /// For a rehearsal of one, which leaves no trace.
     pub fn rehearsing(app: App, viewer: Viewer, rehearsal: Arc<Rehearsal>) -> Self {
         Self {
@@ -68,8 +73,7 @@ impl ContextExt for Context<'_> {
     }
 
     fn loaders(&self) -> &Loaders {
-        let request = self.data_unchecked::<RequestContext>();
-        request.loaders.get_or_init(|| Loaders::new(&request.app))
+        self.data_unchecked::<RequestContext>().loaders()
     }
 
     fn refusals(&self) -> &Refusals {

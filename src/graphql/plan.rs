@@ -128,7 +128,8 @@ async fn written<T: Readable>(
 ) -> Option<Vec<u8>> {
     let request = ctx.data_unchecked::<RequestContext>();
     let rows = std::slice::from_ref(value);
-    // A failed statement is the resolvers' to report, who read again: they know where in the answer it belongs.
+    // A failed statement is the resolvers' to report, who know where in the answer it belongs. They read again what could be
+    // read; what could not, their loaders know.
     let edges = plan.follow(request, rows).await.ok()?;
     let mut json = Json::default();
     plan.write(rows.first()?, 0, &edges, request, &mut json);

@@ -13,8 +13,11 @@ use super::{
 };
 use crate::{
     db::batch::Batch,
-    error::Result,
-    graphql::context::{ContextExt, RequestContext},
+    error::{Error, Result},
+    graphql::{
+        context::{ContextExt, RequestContext},
+        loaders::Loaders,
+    },
 };
 
 /// How a field is read.
@@ -219,12 +222,14 @@ impl Selected<'_> {
     }
 
     /// An edge that one statement follows for all rows of the level: `key` says what it is for one row (nothing leads
-    /// nowhere), `batch` reads, `fill` adds the objects of one row.
+    /// nowhere), `batch` reads, `fill` adds the objects of one row. What could not be read is told by `fail` to the loader
+    /// that the resolvers would read it with.
     pub fn loaded<T, C, B>(
         &self,
         shape: Shape,
         key: impl Fn(&T) -> Option<B::Key> + Send + Sync + 'static,
         batch: impl Fn(&RequestContext) -> B + Send + Sync + 'static,
+        fail: fn(&Loaders, &Error),
         fill: impl Fn(&T, &B::Value, &RequestContext, &mut Vec<C>) -> Result<()> + Send + Sync + 'static,
     ) -> Option<Read<T>>
     where
@@ -236,7 +241,12 @@ impl Selected<'_> {
         Some(Read::Edge(Box::new(Follow {
             plan,
             shape,
-            source: Loaded { key, batch, fill },
+            source: Loaded {
+                key,
+                batch,
+                fail,
+                fill,
+            },
         })))
     }
 }

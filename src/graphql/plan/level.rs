@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use async_graphql::OutputType;
 use foldhash::fast::RandomState;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, join_all};
 
 use super::{
     Readable,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::batch::Batch,
     error::{Error, Result},
-    graphql::context::RequestContext,
+    graphql::{context::RequestContext, loaders::Loaders},
 };
 
 /// What an edge leads to.
@@ -54,7 +54,11 @@ impl<T: Readable> Plan<T> {
         match self.edges.as_slice() {
             [] => Ok(Vec::new()),
             [only] => Ok(vec![only.follow(request, rows).await?]),
-            edges => try_join_all(edges.iter().map(|edge| edge.follow(request, rows))).await,
+            // All to their end: what else could not be read is to be known too.
+            edges => {
+                let levels = edges.iter().map(|edge| edge.follow(request, rows));
+                join_all(levels).await.into_iter().collect()
+            }
         }
     }
 
@@ -153,6 +157,7 @@ where
 pub(super) struct Loaded<K, M, F> {
     pub(super) key: K,
     pub(super) batch: M,
+    pub(super) fail: fn(&Loaders, &Error),
     pub(super) fill: F,
 }
 
@@ -191,7 +196,10 @@ where
                     let value = found
                         .get(key)
                         .ok_or_else(|| Error::internal("a batch left a key out"))?;
-                    let value = value.as_ref().map_err(Clone::clone)?;
+                    let value = value.as_ref().map_err(|error| {
+                        (self.fail)(request.loaders(), error);
+                        error.clone()
+                    })?;
                     (self.fill)(parent, value, request, &mut families.children)?;
                 }
                 families.end(shape)?;

@@ -81,6 +81,7 @@ impl Readable for Service {
                     Shape::One,
                     |service: &Self| Some(service.0.category_id),
                     |request| CategoryById(request.app.db.clone()),
+                    |loaders, error| loaders.categories.fail(error),
                     |_, category, _, categories| {
                         categories.extend(category.clone().map(Category));
                         Ok(())
@@ -101,6 +102,7 @@ pub fn city<T: Readable>(
         Shape::One,
         move |row| Some(id(row)),
         |request| CityById(request.app.db.clone()),
+        |loaders, error| loaders.cities.fail(error),
         |_, city, _, cities| {
             cities.extend(city.clone().map(City));
             Ok(())
@@ -117,6 +119,7 @@ pub fn service<T: Readable>(
         Shape::One,
         move |row| Some(id(row)),
         |request| ServiceById(request.app.db.clone()),
+        |loaders, error| loaders.services.fail(error),
         |_, service, _, services| {
             services.extend(service.clone().map(Service));
             Ok(())

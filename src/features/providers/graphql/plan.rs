@@ -61,6 +61,7 @@ macro_rules! card_fields {
                     Shape::List,
                     |row: &Self| Some(row.0.id),
                     |request| PriceCardsOfProvider(request.app.db.clone()),
+                    |loaders, error| loaders.prices.fail(error),
                     |row, prices, request, offers| {
                         let all = row.0.is_open_to(&request.viewer);
                         let seen = prices.iter().filter(|priced| all || priced.is_open());
@@ -73,6 +74,7 @@ macro_rules! card_fields {
                         Shape::List,
                         |row: &Self| Some(row.0.id),
                         |request| PricesOfProvider(request.app.db.clone()),
+                        |loaders, error| loaders.prices.fail(error),
                         |row, prices, request, offers| {
                             let all = row.0.is_open_to(&request.viewer);
                             let seen = prices.iter().filter(|priced| all || priced.is_open());
@@ -161,6 +163,7 @@ fn provider<T: Readable>(
             shape,
             move |row| Some(of_card(row)),
             |request| ProviderCardById(request.app.db.clone()),
+            |loaders, error| loaders.providers.fail(error),
             move |_, card, request, cards| {
                 let seen = card.clone();
                 let seen = seen.filter(|card| any || card.is_visible_to(&request.viewer));
@@ -173,6 +176,7 @@ fn provider<T: Readable>(
                 shape,
                 move |row| Some(id(row)),
                 |request| ProviderById(request.app.db.clone()),
+                |loaders, error| loaders.providers.fail(error),
                 move |_, row, request, rows| {
                     let seen = row.clone();
                     let seen = seen.filter(|row| any || row.is_visible_to(&request.viewer));

@@ -99,6 +99,7 @@ pub fn reviews<T: Readable>(
             Shape::One,
             move |row| of_card(row),
             |request| ReviewsOfProvider::<model::ReviewCard>::new(request.app.db.clone()),
+            |loaders, error| loaders.reviews_of_provider.fail(error),
             |_, slice, _, pages| {
                 pages.push(connection(slice, ReviewCard));
                 Ok(())
@@ -109,6 +110,7 @@ pub fn reviews<T: Readable>(
                 Shape::One,
                 move |row| key(row),
                 |request| ReviewsOfProvider::<model::Review>::new(request.app.db.clone()),
+                |loaders, error| loaders.reviews_of_provider.fail(error),
                 |_, slice, _, pages| {
                     pages.push(connection(slice, Review));
                     Ok(())

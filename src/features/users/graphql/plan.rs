@@ -41,6 +41,7 @@ pub fn person<T: Readable>(
         Shape::One,
         move |row| Some(id(row)),
         |request| PersonById(request.app.db.clone()),
+        |loaders, error| loaders.users.fail(error),
         |_, person, _, people| {
             people.extend(person.clone().map(Person));
             Ok(())

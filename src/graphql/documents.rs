@@ -19,7 +19,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
-    limits::{CostModel, LimitError, LimitKind, scan, structure},
+    limits::{CostModel, LimitError, LimitKind, overlap, scan, structure},
     refused::Asked,
 };
 use crate::error::{Error, Result};
@@ -209,7 +209,7 @@ impl Documents {
             }
             DocumentError::Syntax(error)
         })?;
-        match structure(&document, model) {
+        match structure(&document, model).and_then(|()| overlap(&document, model)) {
             Ok(()) => Ok(document),
             Err(error) => Err(DocumentError::Structure(error, Asked::of(&document, None))),
         }

@@ -1,7 +1,8 @@
 //! The limits of a request, counted before validation and before any SQL (api.md, "Limits").
 //!
 //! [`scan`](scan()) bounds the text before the parser, whose recursion it protects; [`structure`](structure()) bounds a parsed document as a
-//! whole, once, because validation walks all of it; [`measure`] counts the selected operation with its variables. Each is
+//! whole, once, because validation walks all of it; [`overlap`](overlap()) compares, once too, what is selected of one object in several
+//! places; [`measure`] counts the selected operation with its variables. Each is
 //! one pass: a fragment is counted once and remembered, so that a bomb of nested spreads costs its text, not its expansion.
 
 use std::{fmt, ops::AddAssign};
@@ -14,6 +15,7 @@ mod costs;
 mod input;
 mod keys;
 mod model;
+mod overlap;
 mod roots;
 mod scan;
 mod structure;
@@ -22,6 +24,7 @@ mod tests;
 
 pub use costs::{Measured, measure, select};
 pub use model::CostModel;
+pub use overlap::overlap;
 pub use roots::root_arguments;
 pub use scan::scan;
 pub use structure::structure;

@@ -28,6 +28,8 @@ pub(super) struct TypeCost {
     fields: Named<FieldCost>,
     /// Whether it is a connection, whose `nodes` and `edges` come a page at a time.
     pub(super) connection: bool,
+    /// Whether it is an interface or a union: its fields are asked of objects of several types.
+    pub(super) shared: bool,
 }
 
 impl TypeCost {
@@ -75,6 +77,8 @@ impl CostModel {
                 }
                 TypeSystemDefinition::Type(ty) => {
                     let name = ty.node.name.node.as_str();
+                    let shared =
+                        matches!(ty.node.kind, TypeKind::Interface(_) | TypeKind::Union(_));
                     let fields = match ty.node.kind {
                         TypeKind::Object(object) => object.fields,
                         TypeKind::Interface(interface) => interface.fields,
@@ -91,6 +95,7 @@ impl CostModel {
                     model.members += super::as_u64(fields.len());
                     let cost = TypeCost {
                         connection: name.ends_with("Connection"),
+                        shared,
                         fields: fields.iter().map(|field| field_cost(&field.node)).collect(),
                     };
                     model.types.insert(name.into(), cost);

@@ -11,7 +11,7 @@ use async_graphql::{
 use super::{CostModel, LimitError, model::named};
 
 /// Selections once every fragment is expanded, over all operations and fragments.
-const EXPANDED: u64 = 20_000;
+pub(super) const EXPANDED: u64 = 20_000;
 /// Selection sets and spreads inside each other.
 const DEEPEST: u32 = 48;
 /// Directives in one place, and in the document.

@@ -464,3 +464,75 @@ fn a_string_that_does_not_end_hides_nothing() {
     let error = scan("{\n  a(b: \"x").unwrap_err();
     assert_eq!(error.position.map(|at| (at.line, at.column)), Some((2, 8)));
 }
+
+/// What two fields of one response key are refused for, below interfaces too.
+fn conflict(query: &str) -> Option<(String, u64)> {
+    let sdl = SDL
+        .replace(
+            "type User {",
+            "interface Node { id: ID! } type User implements Node {",
+        )
+        .replace("me: User", "me: User node(id: ID!): Node");
+    let document = parse_query(query).unwrap();
+    let error = overlap(&document, &CostModel::from_sdl(&sdl).unwrap()).err()?;
+    let line = error.position.map_or(0, |at| at.line);
+    Some((error.key.unwrap_or_default(), line as u64))
+}
+
+#[test]
+fn fields_that_share_a_key_are_one_field() {
+    for query in [
+        "{ me { id id x: id x: id } me { id friend { id } friend { displayName } } }",
+        "{ providers(first: 2) { nodes { id } } providers(first: 2) { totalCount } }",
+        "{ me { ...A ...B } } fragment A on User { x: id } fragment B on User { ... on Node { x: id } ...A }",
+        // One object is only one of them.
+        "{ node(id: 1) { id ... on User { x: displayName } ... on Provider { x: id } } }",
+        "{ __schema { types { name fields { name } } types { fields { type { name } } } } }",
+    ] {
+        assert_eq!(conflict(query), None, "{query}");
+    }
+    for (query, key) in [
+        ("{ x: me { id }\nx: node(id: 1) { id } }", "x"),
+        ("{ me { x: id }\nme {\nx: displayName } }", "x"),
+        ("{ me { x: id ... on User {\n\nx: displayName } } }", "x"),
+        ("{ me { x: id ... on Node {\n\nx: __typename } } }", "x"),
+        (
+            "{ node(id: 1) { x: __typename ... on User {\n\nx: id } } }",
+            "x",
+        ),
+        (
+            "{ me { friend { friend { x: id } } }\nme { friend { ...F } } } fragment F on User {\nfriend { x: displayName } }",
+            "x",
+        ),
+        (
+            "{ providers(first: 2) { totalCount }\n\nproviders { totalCount } }",
+            "providers",
+        ),
+        (
+            "query($n: Int) { providers(first: $n) { totalCount }\n\nproviders(first: 2) { totalCount } }",
+            "providers",
+        ),
+        (
+            "{ __schema { types { x: name }\ntypes {\nx: kind } } }",
+            "x",
+        ),
+    ] {
+        let found = conflict(query).map(|(key, line)| (key, line > 1));
+        assert_eq!(found, Some((key.to_owned(), true)), "{query}");
+    }
+}
+
+#[test]
+fn comparing_fields_takes_no_longer_than_the_document_is_large() {
+    // Each fragment spreads the one before twice, in two fields of one key: merged, they are one.
+    let doubled: String = (1..14)
+        .map(|n| {
+            format!(
+                "fragment F{n} on User {{ friend {{ ...F{0} }} friend {{ ...F{0} }} }} ",
+                n - 1
+            )
+        })
+        .collect();
+    let query = format!("{{ me {{ ...F13 }} }} fragment F0 on User {{ id }} {doubled}");
+    assert_eq!(conflict(&query), None);
+}

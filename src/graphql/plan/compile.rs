@@ -1,10 +1,9 @@
 //! From a selection to a plan: response keys merged, fragments followed, each field asked how it is read.
 
 use async_graphql::{
-    Context, ContextSelectionSet, InputType, Name, OutputType, Positioned,
+    Context, ContextSelectionSet, InputType, OutputType, Positioned,
     parser::types::{Field, Selection, SelectionSet},
 };
-use async_graphql_value::Value;
 
 use super::{
     Readable,
@@ -52,7 +51,7 @@ pub(super) enum Step<T> {
 /// A selected field: its name, its arguments and what is selected below it, wherever in the document that stands.
 pub struct Selected<'a> {
     key: &'a str,
-    /// Never empty; all with the same name and arguments.
+    /// Never empty; all with the same name and arguments (`limits::overlap`).
     fields: Vec<Context<'a>>,
     below: Vec<ContextSelectionSet<'a>>,
 }
@@ -127,9 +126,6 @@ fn collect<'a>(
                 let key = field.node.response_key().node.as_str();
                 let below = free(ctx, &field.node.selection_set);
                 match selected.iter_mut().find(|known| known.key == key) {
-                    // Validation lets two fields through that differ, where they stand in two selections of the parent;
-                    // what execution makes of them is its own.
-                    Some(known) if !known.is_like(&field.node) => return None,
                     Some(known) => {
                         known.fields.push(free(ctx, field));
                         known.below.push(below);
@@ -179,20 +175,6 @@ impl Selected<'_> {
 
     fn first(&self) -> Option<&Field> {
         self.fields.first().map(|field| &field.item.node)
-    }
-
-    /// Whether this field has the same name and arguments.
-    fn is_like(&self, other: &Field) -> bool {
-        let Some(field) = self.first() else {
-            return false;
-        };
-        let same = |(name, value): &(Positioned<Name>, Positioned<Value>)| {
-            let known = field.get_argument(&name.node);
-            known.is_some_and(|known| known.node == value.node)
-        };
-        field.name.node == other.name.node
-            && field.arguments.len() == other.arguments.len()
-            && other.arguments.iter().all(same)
     }
 
     /// The value of an argument that may be left out; nothing where the resolver must refuse it.

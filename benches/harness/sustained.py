@@ -61,6 +61,7 @@ class Seen:
 
     @property
     def ms(self) -> float:
+        """How long the answer took."""
         return (self.at - self.sent) * 1000
 
 
@@ -263,6 +264,8 @@ def judged(ran: dict[str, dict], prober: Prober, peak: float, seconds: int, stea
         "answered_rps": rate_of(over), "accepted_rps": over["statuses"].get("200", 0) / over["microseconds"] * 1e6,
         "statuses": over["statuses"], "without_retry": over["without_retry"],
         "errors": sum(over[f"{kind}_errors"] for kind in ("connect", "read", "write")) + over["timeouts"] + over["beyond"],
+        # More than none: the overload did not come out of a normal load.
+        "refused_just_before": sum(ran["lead"]["refused_by_second"][LEAD - EAGER_LAST:]),
         "refused_seen": len(refused), "coded": sum(one.coded for one in refused),
         "statuses_seen": dict(Counter(one.status for one in seen)),
         "accepted_p99_ms": p99(seen), "normal_p99_ms": normal,

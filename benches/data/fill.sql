@@ -110,13 +110,24 @@ SELECT pg_temp.id('user', 0), id, pg_temp.at(0) FROM roles WHERE name IN ('USER'
 INSERT INTO sessions (id, user_id, device_name, ip_address, created_at, last_used_at, expires_at)
 VALUES (pg_temp.id('session', 0), pg_temp.id('user', 0), 'Staff', '127.0.0.1', pg_temp.at(0), pg_temp.at(0), '2099-01-01Z');
 
+-- What each provider p offers: two services of the 20, each at one of 40 prices. Numbers of h with another k are shifted
+-- copies of each other, so that each of these is scattered from the one before.
+CREATE TEMPORARY TABLE offer AS
+SELECT p, two.k, two.service_no, two.minor, (ARRAY[60, 90, 120])[1 + (p + two.k) % 3] AS minutes
+FROM generate_series(1, :n::bigint) p
+CROSS JOIN LATERAL (SELECT pg_temp.h(p, 14) AS no) a
+CROSS JOIN LATERAL (SELECT pg_temp.h(a.no, 15) AS no) b
+CROSS JOIN LATERAL (SELECT pg_temp.h(b.no, 16) AS no) c
+CROSS JOIN LATERAL (SELECT pg_temp.h(c.no, 17) AS no) d
+CROSS JOIN LATERAL (VALUES (0, a.no % 20, 2000 + c.no % 40 * 250),
+                           (1, (a.no + 1 + b.no % 19) % 20, 2000 + d.no % 40 * 250)) two (k, service_no, minor);
+CREATE UNIQUE INDEX ON offer (p, k);
+ANALYZE offer;
+
 -- Each booking's facts by its number b. Every third provider (3 r) has the reviews r, r + R and r + 2 R, of three ages by
 -- three authors; the clients 1 to 100 have 30 bookings more each, some of them not kept.
 CREATE TEMPORARY TABLE booking AS
-SELECT b, p, :n + c AS u, k, rated,
-       1 + (p * 3 + k * 7) % 20 - 1 AS service_no,
-       (2000 + (p * 13 + k * 7) % 40 * 250)::bigint AS price_minor,
-       (ARRAY[60, 90, 120])[1 + (p + k) % 3] AS minutes,
+SELECT b, p, :n + c AS u, k, rated, offer.service_no, offer.minor AS price_minor, offer.minutes,
        (ARRAY[5, 4, 5, 3, 5, 4, 5, 5, 2, 4, 1, 5])[1 + pg_temp.h(b, 3) % 12] AS rating,
        pg_temp.at(b) AS made_at,
        date_trunc('hour', pg_temp.at(b)) + interval '50 hours' AS starts_at,
@@ -129,7 +140,7 @@ FROM (
     FROM generate_series(1, :n::bigint) b
     UNION ALL
     SELECT :n + x, 1 + pg_temp.h(x, 5) % :n, 1 + x % 100, x % 2, false FROM generate_series(1, 3000::bigint) x
-) numbered;
+) numbered JOIN offer USING (p, k);
 ANALYZE booking;
 
 INSERT INTO providers (id, user_id, status, display_name, headline, bio, city_id, time_zone, cancellation_policy, applied_at,
@@ -157,19 +168,18 @@ SELECT pg_temp.id('provider', p), users.id, CASE WHEN p % 53 = 49 THEN 'WITHDRAW
 FROM generate_series(1, :n::bigint) p
 JOIN users ON users.id = pg_temp.id('user', p)
 JOIN city ON city.no = p % 100
-CROSS JOIN LATERAL (SELECT min(2000 + (p * 13 + k * 7) % 40 * 250) AS minor FROM generate_series(0, 1) k) least_price
+JOIN (SELECT p AS of, min(minor) AS minor FROM offer GROUP BY p) least_price ON least_price.of = p
 LEFT JOIN (SELECT p AS of, sum(rating) AS total, count(*) AS number FROM booking WHERE rated GROUP BY p) r ON r.of = p
 ORDER BY p;
 
 INSERT INTO provider_services (id, provider_id, service_id, price_minor, currency, duration_minutes, active, version,
                                created_at, updated_at, listed_category_id, listed_currency, listed_minor)
 SELECT pg_temp.id('price', p * 3 + k), pg_temp.id('provider', p), services.id,
-       2000 + (p * 13 + k * 7) % 40 * 250, city.currency, (ARRAY[60, 90, 120])[1 + (p + k) % 3], true, 1,
+       minor, city.currency, minutes, true, 1,
        pg_temp.at(p) + interval '2 days', pg_temp.at(p) + interval '2 days',
        CASE WHEN p % 53 <> 49 THEN services.category_id END, CASE WHEN p % 53 <> 49 THEN city.currency END,
-       CASE WHEN p % 53 <> 49 THEN least(2000 + p * 13 % 40 * 250, 2000 + (p * 13 + 7) % 40 * 250) END
-FROM generate_series(1, :n::bigint) p CROSS JOIN generate_series(0, 1) k JOIN city ON city.no = p % 100
-JOIN services ON services.id = pg_temp.id('service', (p * 3 + k * 7) % 20)
+       CASE WHEN p % 53 <> 49 THEN min(minor) OVER (PARTITION BY p) END
+FROM offer JOIN city ON city.no = p % 100 JOIN services ON services.id = pg_temp.id('service', service_no)
 ORDER BY p, k;
 
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency,

@@ -46,7 +46,7 @@ def check(cluster: Cluster, database: str) -> dict:
     checked += check_writes(cluster, database, known, growing)
     broken = [one["name"] for one in checked if one["problems"]]
     log(f"{len(checked)} lists checked on {rows} rows, {len(broken)} break the rule")
-    return {"rows": int(rows), "checked": checked, "broken": broken}
+    return {"rows": int(rows), "checked": checked, "broken": broken, "scans_of_listed": True}
 
 
 def placeholders(cluster: Cluster, database: str, known: Known, probe: Probe) -> dict[str, str]:
@@ -94,11 +94,12 @@ def check_one(cluster: Cluster, database: str, growing: set[str], probe: Probe, 
             most, scanned = work(plan["Plan"], growing)
             found["rows"] = max(found["rows"], most)
             found["ms"] += plan["Execution Time"]
-            for table in sorted(scanned if kind != "listed" else ()):
+            for table in sorted(scanned):
                 found["problems"].append(f"reads {table} from end to end")
             bound = PAGE if number == 0 else PAGE_BELOW
             if kind == "search":
                 bound = SEARCH
+            # What is listed may read what its most selective index holds.
             if kind != "listed" and most > bound:
                 found["problems"].append(f"a node of statement {found['statements']} reads {most} rows, more than {bound}")
     if not found["statements"]:

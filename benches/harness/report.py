@@ -1,8 +1,11 @@
 """report.json, and from it REPORT.md and the charts."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from . import settings
+from .contestants import READS, everyone
 
 JSON = settings.BENCHES / "report.json"
 MARKDOWN = settings.BENCHES / "REPORT.md"
@@ -18,6 +21,8 @@ TITLES = {
     "webhook": "Payment webhook (every tenth event twice)",
     "mixed": "Mixed: 85 % read, 15 % write",
 }
+# The report's other parts, by the name that they have in it.
+SECTIONS = {"Writes": "writes", "Growth": "growth", "Plans": "plans", "Load": "load", "Where the time goes, by statement and code": "profile"}
 # performance.md's figures: what, target, how it is worked out, and whether more or less is wanted.
 TARGETS = [
     ("nested list, pinned, ÷ pgbench", 1.10, "more", ("nested", "pinned/32", "rps", "pgbench")),
@@ -32,6 +37,19 @@ TARGETS = [
     ("p50 at one connection ÷ hand-written", 1.15, "less", ("nested", "pinned/1", "p50_ms", "handwritten")),
     ("`ping` ÷ bare axum", 0.9, "more", ("ping", "pinned/32", "rps", "bare")),
 ]
+
+
+@dataclass
+class Measure:
+    """A figure to reach."""
+
+    what: str
+    target: str
+    measured: str
+    # None: not measured without errors.
+    reached: bool | None
+    # Where it goes, by figures of the report; for what is missed.
+    goes: str = ""
 
 
 def load() -> dict | None:
@@ -49,8 +67,9 @@ def write(found: dict) -> None:
     from . import charts
 
     drawn = charts.draw(found)
-    parts = [head(found), targets(found), where(found), operations(found, drawn), writes(found), growth(found, drawn), plans(found),
-             sustained(found), setup(found)]
+    wanted = list(measures(found))
+    parts = [head(found), targets(wanted), where(found, wanted), operations(found, drawn), writes(found), growth(found, drawn),
+             plans(found), sustained(found), setup(found)]
     MARKDOWN.write_text("\n\n".join(part for part in parts if part) + "\n")
     settings.log(f"wrote {MARKDOWN}")
 
@@ -80,34 +99,98 @@ def head(found: dict) -> str:
             f"and times compared by value.")
 
 
-def targets(found: dict) -> str:
-    rows = []
+def measures(found: dict) -> Iterator[Measure]:
+    """What performance.md wants, with what was measured."""
     for what, target, wanted, (operation, mode, key, other) in TARGETS:
         got = ratio(found, operation, mode, key, other)
-        sign = "≥" if wanted == "more" else "≤"
-        met = "not measured without errors" if got is None else "yes" if (got >= target if wanted == "more" else got <= target) else "**no**"
-        rows.append([what, f"{sign} {target:g}", "–" if got is None else f"{got:.2f}" + at_commit(found, f"{operation} {mode}"), met])
+        reached = None if got is None else got >= target if wanted == "more" else got <= target
+        yield Measure(what, f"{'≥' if wanted == 'more' else '≤'} {target:g}",
+                      "–" if got is None else f"{got:.2f}" + at_commit(found, f"{operation} {mode}"), reached,
+                      goes(found, operation, mode, key, other, target) if reached is False else "")
     ours = found["operations"].get("nested", {}).get("companion", {})
     if "statements" in ours:
-        met = "yes" if ours["statements"] <= 5 and ours["waves"] <= 3 else "**no**"
-        rows.append(["SQL of the nested list", "≤ 5 statements in ≤ 3 waves", f"{ours['statements']:g} in {ours['waves']:g}", met])
+        yield Measure("SQL of the nested list", "≤ 5 statements in ≤ 3 waves", f"{ours['statements']:g} in {ours['waves']:g}",
+                      ours["statements"] <= 5 and ours["waves"] <= 3)
     lost = lost_by_growth(found)
     if lost is not None:
-        rows.append(["requests lost from 10⁴ to 10⁶ rows, nested list", "≤ 20 %", f"{lost:.0%}" + at_commit(found, "growth"), "yes" if lost <= 0.2 else "**no**"])
+        cost = ", ".join(f"{short(one.get('postgres_cpu_ms'), 3)} at {int(size):,}".replace(",", " ")
+                         for size, one in nested_by_size(found).items())
+        yield Measure("requests lost from 10⁴ to 10⁶ rows, nested list", "≤ 20 %", f"{lost:.0%}" + at_commit(found, "growth"),
+                      lost <= 0.2, f"PostgreSQL's CPU ms a request: {cost} rows.")
     steady, over = found.get("load", {}).get("steady"), found.get("load", {}).get("overload")
     if steady:
         peak, flat = steady["memory_peak"] / 1e6, grown(steady)
-        rows.append(["memory in the mixed load", "≤ 64 MB, flat", f"{peak:.0f} MB, {flat:+.1f} MB in its second half" + at_commit(found, "load"),
-                     "yes" if peak <= 64 and flat <= 1 else "**no**"])
+        yield Measure("memory in the mixed load", "≤ 64 MB, flat",
+                      f"{peak:.0f} MB, {flat:+.1f} MB in its second half" + at_commit(found, "load"), peak <= 64 and flat <= 1, at_steps(steady))
         # What wrk saw is in the log, too, unless no answer came.
         wrong = max(steady["errors"], steady["failed_answers"])
-        rows.append(["errors in the mixed load", "none", f"{wrong}" + at_commit(found, "load"), "**no**" if wrong else "yes"])
+        yield Measure("errors in the mixed load", "none", f"{wrong}" + at_commit(found, "load"), not wrong,
+                      f"wrk saw {steady['errors']}; in the log: {kinds_of(steady) or 'none'}.")
     if over and over["accepted_p99_ms"] and over["normal_p99_ms"]:
         times = over["accepted_p99_ms"] / over["normal_p99_ms"]
         offered = over["answered_rps"] / found["load"]["peak_rps"]
-        rows.append(["p99 of what is accepted at 3 times the peak ÷ normal", "≤ 3", f"{times:.1f} at {offered:.1f} times the peak" + at_commit(found, "load"),
-                     "yes" if times <= 3 and offered >= 0.95 * over["times"] else "**no**"])
-    return ("## Figures to reach\n\n" + table(["measure", "target", "measured", "reached"], rows)
+        yield Measure("p99 of accepted reads at 3 times the peak ÷ normal", "≤ 3",
+                      f"{times:.1f} at {offered:.1f} times the peak" + at_commit(found, "load"),
+                      times <= 3 and offered >= 0.95 * over["times"],
+                      f"{milliseconds(over['accepted_p99_ms'])} against 3 × {milliseconds(over['normal_p99_ms'])}, while "
+                      f"{over['accepted_rps'] / found['load']['peak_rps']:.0%} of the peak were accepted.")
+
+
+def goes(found: dict, operation: str, mode: str, key: str, other: str, target: float) -> str:
+    """Where a missed ratio goes: what of the time is whose CPU, and what no server could change."""
+    def cpu(name: str, of: str) -> float:
+        """CPU ms a request, of the server or of PostgreSQL for it."""
+        return value(found, operation, name, mode, f"{of}_cpu_ms") or 0
+
+    names = {"companion": "Companion", other: title(found, other)}
+    if key == "server_cpu_ms":
+        return f"{cpu('companion', 'server') - cpu(other, 'server'):.3f} ms more a request. " + spent_on(found, operation, "companion", mode)
+    if key == "p50_ms":
+        both = [f"{name} {cpu(one, 'server'):.3f} + {cpu(one, 'postgres'):.3f} of {value(found, operation, one, mode, key):.2f} ms"
+                for one, name in names.items()]
+        return f"CPU of the server + PostgreSQL's: {', '.join(both)}."
+    took = {one: 1000 / value(found, operation, one, mode, "rps") for one in names}
+    if mode.startswith("unpinned"):
+        # How many cores there were is known of the report's own machine.
+        cores = 0 if older_origin(found, f"{operation} {mode}") else found["machine"]["cores"]
+        both = [f"{name} {cpu(one, 'server'):.3f} + {cpu(one, 'postgres'):.3f}"
+                + (f" of the {cores * took[one]:.3f} ms that {cores} cores have for it, "
+                   f"{cores * took[one] - cpu(one, 'server') - cpu(one, 'postgres'):.3f} left for the load and idling" if cores else " ms")
+                for one, name in names.items()]
+        return f"CPU a request, the server's + PostgreSQL's: {'; '.join(both)}."
+    if not found["operations"][operation]["companion"].get("statements"):
+        return (f"{cpu('companion', 'server'):.3f} ms of the server's CPU against {cpu(other, 'server'):.3f}; the target leaves "
+                f"{took[other] / target:.3f}. " + spent_on(found, operation, "companion", mode))
+    bound = took[other] / cpu("companion", "postgres")
+    return (f"PostgreSQL's {cpu('companion', 'postgres'):.3f} ms a request are on the load's core: with these statements a server that cost "
+            f"nothing would reach at most {took[other]:.3f} ÷ {cpu('companion', 'postgres'):.3f} = {bound:.2f}, "
+            + ("less than the target." if bound < target else f"more than the target; the server's own core: {cpu('companion', 'server'):.3f} "
+               f"of {took['companion']:.3f} ms."))
+
+
+def spent_on(found: dict, operation: str, name: str, mode: str) -> str:
+    """What the server's CPU a request goes to most, by the profile of the operation."""
+    shares = found.get("profile", {}).get("server", {}).get(operation) or []
+    took = value(found, operation, name, mode, "server_cpu_ms")
+    most = sorted(shares, key=lambda one: -one["share"])[:4]
+    if not most or not took:
+        return ""
+    named = "; ".join(f"{one['whose']} {one['share']:.0%}" for one in most)
+    return f"Most of its {took:.3f} ms, by `perf`: {named}."
+
+
+def at_steps(steady: dict) -> str:
+    """The memory on the way through a load."""
+    samples = steady["samples"]
+    steps = [samples[round(step * (len(samples) - 1) / 4)] for step in range(5)] if samples else []
+    return ("MB at minute " + ", ".join(f"{one['at'] / 60:.1f}: {one['memory'] / 1e6:.1f}" for one in steps)
+            + f"; most at any time {steady['memory_peak'] / 1e6:.1f}.")
+
+
+def targets(wanted: list[Measure]) -> str:
+    said = {None: "not measured without errors", True: "yes", False: "**no**"}
+    return ("## Figures to reach\n\n"
+            + table(["measure", "target", "measured", "reached"], [[one.what, one.target, one.measured, said[one.reached]] for one in wanted])
             + "\n\nRequests a second and latency are of one machine at one time: where others share it, rounds differ by as much as the "
               "ranges below say. pgbench sends the same statements, but its connections have those of a hundred requests prepared, "
               "which the CPU that PostgreSQL takes for it shows; the peers and the stock server read 21 providers for a page of 20. "
@@ -141,12 +224,17 @@ def grown(steady: dict) -> float:
     return sum(end) / len(end) - sum(middle) / len(middle)
 
 
-def where(found: dict) -> str:
+def where(found: dict, wanted: list[Measure]) -> str:
     """Where the time goes, for the figures that are missed."""
+    parts = ["## Where the time goes"]
+    missed = [[one.what, one.measured, one.goes] for one in wanted if one.reached is False and one.goes]
+    if missed:
+        parts.append("What was missed, and what its own figures say of it; medians, CPU of all processes:")
+        parts.append(table(["measure", "measured", "where it goes"], missed))
     kept = found.get("profile")
     if not kept:
-        return ""
-    parts = ["## Where the time goes", older(found, "profile") + "PostgreSQL, for each statement of the nested list alone, by pgbench on "
+        return "\n\n".join(parts) if missed else ""
+    parts += [older(found, "profile") + "PostgreSQL, for each statement of the nested list alone, by pgbench on "
              "4 connections; `SELECT 1` is what any statement takes, before it does anything:",
              table(["wave", "statement of", "PostgreSQL CPU ms"],
                    [[str(one["wave"]), one["of"], f"{one['postgres_cpu_ms']:.3f}"] for one in kept["statements"]])]
@@ -162,32 +250,66 @@ def where(found: dict) -> str:
 
 
 def lost_by_growth(found: dict) -> float | None:
-    sizes = found.get("growth", {})
-    rps = [median(sizes.get(str(rows), {}).get("nested", {}).get("companion", {}).get("pinned/32", {}), "rps")
-           for rows in (10_000, 1_000_000)]
+    sizes = nested_by_size(found)
+    rps = [median(sizes.get(str(rows), {}), "rps") for rows in (10_000, 1_000_000)]
     return None if None in rps else 1 - rps[1] / rps[0]
+
+
+def nested_by_size(found: dict) -> dict[str, dict]:
+    """Companion's figures of the nested list on each size of the data."""
+    return {size: by_operation.get("nested", {}).get("companion", {}).get("pinned/32", {}) for size, by_operation in found.get("growth", {}).items()}
 
 
 def operations(found: dict, drawn: dict[str, str]) -> str:
     parts = ["## Reads"]
+    measured = {operation: {mode for row in found["operations"].get(operation, {}).values() for mode in row if "/" in mode}
+                for operation in READS}
+    every = set().union(*measured.values())
     for operation in ("nested", "flat", "provider", "mine", "ping"):
-        by_name = found["operations"].get(operation)
+        by_name = found["operations"].get(operation, {})
         if not by_name:
             continue
         parts.append(f"### {TITLES[operation]}")
         if operation in drawn:
             parts.append(f"![{operation}]({drawn[operation]})")
-        modes = sorted({mode for row in by_name.values() for mode in row if "/" in mode}, key=mode_order)
-        for mode in modes:
+        unable = [one.title for one in everyone() if operation not in one.operations and one.name not in by_name]
+        if unable:
+            parts.append(f"No such operation: {'; '.join(unable)}.")
+        for mode in sorted(measured[operation], key=mode_order):
             parts.append(older(found, f"{operation} {mode}") + f"{mode_title(mode)}\n\n" + comparison(found, operation, mode))
+            parts.append(absent(found, operation, mode))
+        without = [mode_title(mode).rstrip(":") for mode in sorted(every - measured[operation], key=mode_order)]
+        if without:
+            parts.append("Not asked for: " + "; ".join(without) + ".")
         wrong = [f"- {title(found, name)}: {row['wrong']}" for name, row in by_name.items() if "wrong" in row]
         if wrong:
             parts.append("Left out, because the reply was another one:\n\n" + "\n".join(wrong))
         if operation == "nested" and "cpu" in drawn:
             parts.append(f"![CPU a request]({drawn['cpu']})")
-    if found["skipped"]:
-        parts.append("### Not here\n\n" + "\n".join(f"- {title(found, name)}: {why}" for name, why in found["skipped"].items()))
-    return "\n\n".join(parts)
+    missing = [f"- {title(found, name)}: {why}" for name, why in found["skipped"].items()]
+    missing += [f"- {TITLES[operation]}: not asked for" for operation in READS if not measured[operation]]
+    missing += [f"- {name}: not asked for" for name, section in SECTIONS.items() if not found.get(section)]
+    if missing:
+        parts.append("### Not here\n\n" + "\n".join(missing))
+    return "\n\n".join(part for part in parts if part)
+
+
+def absent(found: dict, operation: str, mode: str) -> str:
+    """Who has the operation and yet no figures in a table, and why."""
+    by_name = found["operations"][operation]
+    now = not older_origin(found, f"{operation} {mode}")
+    why: dict[str, list[str]] = {}
+    for one in everyone():
+        row = by_name.get(one.name, {})
+        if operation in one.operations and mode not in row and "wrong" not in row:
+            why.setdefault("Left out, see “Not here”" if now and one.name in found["skipped"] else "Not asked for here", []).append(one.title)
+    if mode not in by_name.get("pgbench", {}):
+        if by_name.get("companion", {}).get("statements") == 0:
+            reason = "Without a statement to send"
+        else:
+            reason = "Measured with its best number of connections, beside 32" if mode.endswith("/1") else "Not asked for here"
+        why.setdefault(reason, []).append("pgbench")
+    return " ".join(f"{reason}: {'; '.join(names)}." for reason, names in why.items())
 
 
 def mode_order(mode: str) -> tuple:
@@ -243,7 +365,10 @@ def writes(found: dict) -> str:
                 TITLES[operation], mode.replace("/", ", "), spread(figures["rps"], 0), spread(figures.get("p50_ms"), 2),
                 spread(figures.get("p99_ms"), 1), short(figures.get("server_cpu_ms"), 3), short(figures.get("postgres_cpu_ms"), 3),
                 f"{row['statements']:g} / {row['waves']:g}" if "statements" in row else "–", notes(figures)])
-    return ("## Writes\n\n" + older(found, "writes") + "Companion alone, on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
+    others = [one.title for one in everyone() if one.name != "companion" and set(one.operations) & set(found["writes"])]
+    alone = "Companion alone" if others else \
+        "Companion alone (nobody else has these operations: they are its rules for time, money and sign-in, not a query)"
+    return ("## Writes\n\n" + older(found, "writes") + alone + ", on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
             "was counted in the tables afterwards. BEGIN and COMMIT count as statements here.\n\n"
             + table(["operation", "placed, connections", "req/s", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", ""], rows))
 
@@ -268,9 +393,13 @@ def growth(found: dict, drawn: dict[str, str]) -> str:
                 ends = [median(one, "rps") for one in (figures[0], figures[-1])]
                 lost = f"{1 - ends[1] / ends[0]:.0%}" if all(ends) else "–"
                 rows.append([operation, title(found, name), *[spread(cell, 0) for cell in cells], lost])
-    picture = f"\n\n![growth]({drawn['growth']})" if "growth" in drawn else ""
+    pictures = "".join(f"\n\n![{name}]({path})" for name, path in drawn.items() if name.startswith("growth-"))
+    here = {name for by_operation in sizes.values() for row in by_operation.values() for name in row}
+    without = "; ".join(one.title for one in everyone() if one.name not in here)
+    unasked = ", ".join(operation for operation in READS if not any(operation in by_operation for by_operation in sizes.values()))
+    missing = "\n\nNot asked for here: " + ". Operations: ".join(filter(None, (without, unasked))) + "." if without or unasked else ""
     return ("## Growth\n\n" + older(found, "growth") + "Requests a second, pinned, 32 connections, by the number of providers, bookings and reviews each."
-            + picture + "\n\n" + table(["operation", "", *[f"{int(size):,}".replace(",", " ") for size in sizes], "lost"], rows))
+            + pictures + "\n\n" + table(["operation", "", *[f"{int(size):,}".replace(",", " ") for size in sizes], "lost"], rows) + missing)
 
 
 def plans(found: dict) -> str:
@@ -279,8 +408,12 @@ def plans(found: dict) -> str:
         return ""
     rows = [[TITLES.get(one["name"], one["name"]), str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
     broken = kept["broken"]
-    verdict = "But for those that are listed, no plan reads a growing table from end to end, and rows read stay within the page or the search's bound." if not broken \
-        else f"**{len(broken)} break the rule:** {', '.join(broken)}."
+    # Older figures don't know of the scans of what is listed.
+    verdict = "No plan reads a growing table from end to end, and, but for those that are listed, rows read stay within the page or the search's bound." \
+        if kept.get("scans_of_listed") \
+        else "But for those that are listed, no plan reads a growing table from end to end, and rows read stay within the page or the search's bound."
+    if broken:
+        verdict = f"**{len(broken)} break the rule:** {', '.join(broken)}."
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
             + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
               "Searches look at no more than the next 2 000 rows of their order and the few of a condition's index; what is sorted where that "
@@ -295,8 +428,7 @@ def sustained(found: dict) -> str:
     parts = ["## Load", *filter(None, [older(found, "load").strip()])]
     steady, over = kept.get("steady"), kept.get("overload")
     if steady:
-        kinds = ", ".join(f"{number} × {kind}" for kind, number in steady.get("failed_kinds", {}).items())
-        kinds = kinds and f" ({kinds})"
+        kinds = kinds_of(steady) and f" ({kinds_of(steady)})"
         parts.append(
             f"**{steady['seconds'] / 60:.0f} minutes of the mix at {steady['share']:.0%} of the peak** "
             f"(peak {kept['peak_rps']:.0f} req/s): {steady['rps']:.0f} req/s, p50 {steady['p50_ms']:.1f} ms, p99 {steady['p99_ms']:.1f} ms, "
@@ -311,11 +443,48 @@ def sustained(found: dict) -> str:
             f"**{over['seconds']} s at {over['times']:g} times the peak** ({over['connections']} connections, which should send {over['offered_rps']:.0f} req/s; "
             f"{over['answered_rps']:.0f} a second were sent and answered): "
             f"{codes}. Coded answers among the refused that were looked at: {over['coded']} of {over['refused_seen']}; "
-            f"without Retry-After: {over['without_retry']}; without any answer, or not of the mix: {over['errors']}. p99 of the accepted {milliseconds(over['accepted_p99_ms'])}, "
+            f"without Retry-After: {over['without_retry']}; without any answer, or not of the mix: {over['errors']}. "
+            f"{over['accepted_rps']:.0f} requests a second were accepted. p99 of the accepted reads {milliseconds(over['accepted_p99_ms'])}, "
             f"{slower(over)} the {milliseconds(over['normal_p99_ms'])} of the steady run's prober (wanted: at most 3 times). "
-            f"{over['accepted_rps']:.0f} requests a second were accepted. Back to normal {over['recovery_seconds']} s after the end, "
-            f"with a p99 of {milliseconds(over['after_p99_ms'])}.")
+            + mutations(over))
+        parts.append(after(kept, over))
     return "\n\n".join(parts)
+
+
+def kinds_of(steady: dict) -> str:
+    """The failed answers of a load, by kind."""
+    return ", ".join(f"{number} × {kind}" for kind, number in steady.get("failed_kinds", {}).items())
+
+
+def mutations(over: dict) -> str:
+    """What became of the prober's mutations in the overload."""
+    kept = over.get("mutations")
+    if not kept:
+        return "That of mutations was not measured."
+    # Of fewer than a hundred the p99 is the slowest.
+    what = "p99" if kept["accepted"] >= 100 else "slowest"
+    return (f"Of the prober's mutations {kept['accepted']} were accepted and {kept['refused']} refused; {what} of the accepted "
+            f"{milliseconds(kept['p99_ms'])}, p99 in the steady run {milliseconds(kept['normal_p99_ms'])}.")
+
+
+def after(kept: dict, over: dict) -> str:
+    """How the overload ended."""
+    back, eager = over.get("recovery"), over.get("eager")
+    if not back:
+        return (f"**After it**, with the prober alone: back to normal {over['recovery_seconds']} s after the end, with a p99 of "
+                f"{milliseconds(over['after_p99_ms'])}. Under load it was not measured.")
+    share = kept["steady"]["share"]
+    last = "none was refused after the end" if back["last_refused_seconds"] is None else \
+        f"{back['refused']} of its answers and {back['refused_seen']} of the prober's were refusals, the last {back['last_refused_seconds']:.1f} s after the end"
+    normal = f"**not back to normal within {back['seconds']} s**" if over["recovery_seconds"] is None else \
+        f"back to normal after {over['recovery_seconds']} s, from when on the p99 of reads was {milliseconds(over['after_p99_ms'])}"
+    text = (f"**After it**, with the load of {share:.0%} of the peak back at once for {back['seconds']} s ({back['answered_rps']:.0f} req/s): "
+            f"{last}; {normal}; p99 of accepted reads over all of it {milliseconds(back['p99_ms'])}.")
+    if eager:
+        text += (f" After another {eager['after_seconds']} s at {over['times']:g} times the peak, {eager['connections']} connections with no pause "
+                 f"for {eager['seconds']} s: {eager['answered_rps']:.0f} answers a second, {eager['refused']} refusals, {eager['refused_in_last']} of them "
+                 f"in the last {eager['last_seconds']} s.")
+    return text
 
 
 def milliseconds(value: float | None) -> str:

@@ -15,8 +15,8 @@ const BURST: usize = 4;
 /// How long a burst may last. At 80 % of the peak, what gathers while the database stalls for a sixth of a second is gone
 /// after twice as long.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// So long after the last refusal a crowd is gone; not sooner, because answers come in heaps and leave most places free for
-/// a moment.
+/// So long after the last refusal a crowd is gone, if there are places; not sooner, because answers come in heaps and leave
+/// most places free for a moment.
 const REST: Duration = Duration::from_millis(100);
 /// At least so often it is tried whether the usual number of places is enough. Sooner at first: when the crowd is twice as old
 /// as it was the last time.
@@ -44,7 +44,13 @@ struct Taken {
 #[derive(Debug)]
 struct Crowd {
     since: Instant,
-    refused: Option<Instant>,
+    /// Nothing while it is a burst.
+    refused: Option<Refusals>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refusals {
+    last: Instant,
     /// From then on the usual number is let in, until somebody is refused.
     trial: Instant,
 }
@@ -57,17 +63,11 @@ pub struct Refused {
 }
 
 impl Crowd {
-    fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            refused: None,
-            trial: now,
-        }
-    }
-
     fn is_gone(&self, places: usize, usual: usize, now: Instant) -> bool {
         match self.refused {
-            Some(at) => now.saturating_duration_since(at) >= REST,
+            Some(Refusals { last, .. }) => {
+                places <= usual && now.saturating_duration_since(last) >= REST
+            }
             None => places <= usual - usual.div_ceil(4),
         }
     }
@@ -109,22 +109,30 @@ impl Places {
             .crowd
             .take_if(|crowd| crowd.is_gone(places, self.usual, now()));
         if places >= self.usual {
-            taken.crowd.get_or_insert_with(|| Crowd::new(now()));
+            taken.crowd.get_or_insert_with(|| Crowd {
+                since: now(),
+                refused: None,
+            });
         }
         if let Some(crowd) = &mut taken.crowd {
             let now = now();
             let age = now.saturating_duration_since(crowd.since);
-            let (stays, tried) = (age >= PATIENCE, now >= crowd.trial);
-            let room = match (stays, tried) {
-                (false, _) => self.most,
-                (true, true) => self.usual,
-                (true, false) => self.strained,
+            let strained = crowd.refused.filter(|refused| now < refused.trial);
+            let room = match (strained, crowd.refused) {
+                (Some(_), _) => self.strained,
+                (None, Some(_)) => self.usual,
+                (None, None) if age >= PATIENCE => self.usual,
+                (None, None) => self.most,
             };
             if places >= room {
-                if stays && tried {
-                    crowd.trial = now + age.min(LONGEST_STRAIN);
-                }
-                let first = crowd.refused.replace(now).is_none();
+                let trial = match strained {
+                    Some(Refusals { trial, .. }) => trial,
+                    None => now + age.clamp(REST, LONGEST_STRAIN),
+                };
+                let first = crowd
+                    .refused
+                    .replace(Refusals { last: now, trial })
+                    .is_none();
                 return Err(Refused { first });
             }
         }
@@ -163,24 +171,27 @@ mod tests {
         let places = Places::with_bursts(4);
         let start = Instant::now();
         let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
-        let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
-        // Four times the usual is the most, however short the burst is; only the first refusal is the first.
-        assert_eq!(enter(0).unwrap_err(), Refused { first: true });
-        assert_eq!(enter(0).unwrap_err(), Refused { first: false });
+        let refused = |mut times: std::iter::StepBy<std::ops::Range<u64>>| {
+            times.all(|millis| enter(millis).is_err())
+        };
+        // More than usual for a moment, and then no more than usual.
+        let mut inside: Vec<_> = (0..5).map(|_| enter(0).unwrap()).collect();
+        inside.push(enter(499).unwrap());
+        assert_eq!(enter(500).unwrap_err(), Refused { first: true });
         // While somebody is refused every moment, who leaves makes room for two, a third of the usual number.
-        for millis in (0..500).step_by(50) {
-            assert!(enter(millis).is_err());
-        }
         inside.truncate(4);
-        for millis in (500..60_000).step_by(50) {
-            assert!(enter(millis).is_err());
-        }
+        assert!(refused((550..60_000).step_by(50)));
         inside.truncate(1);
         inside.push(enter(60_000).unwrap());
         assert_eq!(enter(60_000).unwrap_err(), Refused { first: false });
-        // Nobody is for a moment, and the next is a burst.
+        // Nobody is for a moment, and the next is a burst, of four times the usual at most.
         inside.extend((0..14).map(|_| enter(60_100).unwrap()));
-        assert_eq!(enter(60_100).unwrap_err(), Refused { first: true });
+        assert_eq!(enter(60_110).unwrap_err(), Refused { first: true });
+        // It is over once it was too large, and not gone as long as it is, though nobody is refused for a moment.
+        inside.truncate(5);
+        assert_eq!(enter(60_300).unwrap_err(), Refused { first: false });
+        inside.truncate(3);
+        assert!(refused((60_301..60_499).step_by(1)));
     }
 
     #[test]
@@ -188,28 +199,25 @@ mod tests {
         let places = Places::with_bursts(4);
         let start = Instant::now();
         let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
+        let too_many = |from: u64, to: u64| (from..to).all(|millis| enter(millis).is_err());
         let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
-        assert!(enter(510).is_err());
+        assert!(too_many(200, 201));
         // Sixteen were too many; three of them stay, which two places are too few for, and one comes back again and again.
         inside.truncate(2);
-        for millis in 511..1020 {
-            assert!(enter(millis).is_err());
-        }
-        inside.push(enter(1020).unwrap());
-        // While nobody is refused the usual number remains, and then a burst is one again.
-        inside.push(enter(1110).unwrap());
-        inside.truncate(3);
-        inside.extend((0..13).map(|_| enter(1120).unwrap()));
+        assert!(too_many(201, 400));
+        inside.push(enter(400).unwrap());
+        // Nobody is refused, and the next is a burst again.
+        inside.push(enter(500).unwrap());
+        inside.extend((0..12).map(|_| enter(500).unwrap()));
+        assert!(too_many(1000, 1001));
         // Whoever is too many for the usual number is so for twice as long the next time.
-        let too_many = |from: u64, to: u64| (from..to).all(|millis| enter(millis).is_err());
-        assert!(too_many(1120, 1630));
         inside.truncate(2);
-        assert!(too_many(1630, 2120));
-        inside.extend((0..2).map(|_| enter(2120).unwrap()));
-        assert!(enter(2121).is_err());
+        assert!(too_many(1001, 1500));
+        inside.extend((0..2).map(|_| enter(1500).unwrap()));
+        assert!(too_many(1500, 1501));
         inside.truncate(2);
-        assert!(too_many(2122, 3122));
-        assert!(enter(3122).is_ok());
+        assert!(too_many(1501, 2500));
+        assert!(enter(2500).is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_postgres::{AsyncMessage, Client};
 
@@ -20,6 +21,8 @@ const HEARTBEAT: Duration = Duration::from_millis(300);
 
 /// What a listener sends itself to see that messages arrive.
 const PROBE: &str = "probe";
+/// How long opening a connection may take, its greeting and all.
+const OPENING: Duration = Duration::from_secs(5);
 /// How long the probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -153,7 +156,8 @@ async fn listen(
         .application_name("companion listen")
         .connect_timeout(Duration::from_secs(2));
     let (client, mut messages) = open(&config).await?;
-    client.batch_execute(&format!("LISTEN {channel}")).await?;
+    let listening = format!("LISTEN {channel}");
+    timeout(OPENING, client.batch_execute(&listening)).await??;
     let on_payload = |payload: &str| {
         if payload != PROBE {
             on_payload(payload);
@@ -164,7 +168,7 @@ async fn listen(
     loop {
         let asked = Instant::now();
         // Notifications that were committed before this statement arrive before its answer.
-        tokio::time::timeout(Duration::from_secs(1), client.batch_execute("")).await??;
+        timeout(Duration::from_secs(1), client.batch_execute("")).await??;
         while let Ok(payload) = messages.try_recv() {
             on_payload(&payload);
         }
@@ -189,11 +193,14 @@ async fn open(
 ) -> Result<(Client, mpsc::UnboundedReceiver<String>), Box<dyn std::error::Error + Send + Sync>> {
     let (sender, messages) = mpsc::unbounded_channel();
     let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        let connecting = config.connect(tokio_postgres::NoTls);
+        let (client, connection) = timeout(OPENING, connecting).await??;
         forward(connection, sender);
+    // `connect_timeout` is over once there is somebody, who need not say a word.
         client
     } else {
-        let (client, connection) = config.connect(super::pool::tls()?).await?;
+        let connecting = config.connect(super::pool::tls()?);
+        let (client, connection) = timeout(OPENING, connecting).await??;
         forward(connection, sender);
         client
     };
@@ -209,9 +216,8 @@ async fn probe(
     on_payload: impl Fn(&str),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (other, _) = open(config).await?;
-    other
-        .batch_execute(&format!("NOTIFY {channel}, '{PROBE}'"))
-        .await?;
+    let notifying = format!("NOTIFY {channel}, '{PROBE}'");
+    timeout(OPENING, other.batch_execute(&notifying)).await??;
     let arrived = async {
         // Another copy's probe proves as much as our own.
         while let Some(payload) = messages.recv().await {
@@ -222,7 +228,7 @@ async fn probe(
         }
         false
     };
-    match tokio::time::timeout(PROBE_PATIENCE, arrived).await {
+    match timeout(PROBE_PATIENCE, arrived).await {
         Ok(true) => Ok(()),
         Ok(false) => Err("the connection was closed".into()),
         Err(_) => Err(Deaf.into()),

@@ -15,7 +15,10 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 use tokio_postgres::{NoTls, config::SslMode, tls::TlsStream};
 
 use super::{
@@ -43,6 +46,8 @@ pub struct Db {
     pool: Pool<AsyncPgConnection>,
     readers: Arc<Readers>,
 }
+    /// How long a ping may take.
+    wait: Duration,
 
 /// A connection of the pool; goes back when dropped.
 pub type Connection = Object<AsyncPgConnection>;
@@ -180,6 +185,7 @@ impl Db {
         })
     }
 
+            wait: options.wait,
     /// A connection for single statements, each its own transaction.
     pub async fn conn(&self) -> Result<Connection> {
         self.pool.get().await.map_err(Error::unavailable)
@@ -200,10 +206,21 @@ impl Db {
         Ok(Transaction { conn: Some(conn) })
     }
 
-    /// Whether the database answers a statement, and the shared connections are open.
+    /// Whether the database answers a statement, and the shared connections are open; known after
+    /// [`PoolOptions::wait`] at the latest.
     pub async fn ping(&self) -> Result<()> {
-        self.conn().await?.batch_execute("SELECT 1").await?;
-        if self.readers.are_open().await {
+        // Of our own, because a database that says nothing does not end its statements either.
+        let end = Instant::now() + self.wait;
+        let mut conn = timeout_at(end, self.conn())
+            .await
+            .map_err(|_| Error::unavailable("no connection in time"))??;
+        let Ok(answered) = timeout_at(end, conn.batch_execute("SELECT 1")).await else {
+            // Whoever had it next would wait for this answer too.
+            drop(Object::take(conn));
+            return Err(Error::unavailable("no answer in time"));
+        };
+        answered?;
+        if timeout_at(end, self.readers.are_open()).await == Ok(true) {
             Ok(())
         } else {
             Err(Error::unavailable("a shared connection is being opened"))

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
@@ -28,6 +28,7 @@ use super::support::{
     Client, TestApp,
     cluster::cluster,
     market::{Market, uuid},
+    relay::stalling,
 };
 
 /// Long past what any step takes on a busy machine.
@@ -499,6 +500,34 @@ async fn who_does_not_hear_the_database_is_not_ready() {
     until_ready_is(&app, (503, deaf)).await;
     let open = format!("ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true");
     outside.batch_execute(&open).await.unwrap();
+    until_ready_is(&app, fine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_is_missed_in_time_and_found_again() {
+    let (silence, silent) = watch::channel(false);
+    let app = TestApp::start_with(|config| {
+        let url = config.database_url.take();
+        config.database_url = url.map(|url| stalling(&url, silent));
+        // The one connection would be missed for ever if it stayed the pool's.
+        config.database_pool_size = 1;
+        // Only a lost one is opened again, and these are not lost.
+        config.database_read_connections = 0;
+    })
+    .await;
+    let fine = (200, json!({ "status": "ok" }));
+    until_ready_is(&app, fine.clone()).await;
+    silence.send_replace(true);
+    // Not what a request that takes too long is told.
+    let (status, body) = ready(&app).await;
+    assert_eq!(
+        (status, &body["missing"][0]),
+        (503, &json!("database")),
+        "{body}"
+    );
+    let all = json!({ "status": "unavailable", "missing": ["database", "messages"] });
+    until_ready_is(&app, (503, all)).await;
+    silence.send_replace(false);
     until_ready_is(&app, fine).await;
 }
 

@@ -16,13 +16,15 @@ use tokio::{
 };
 use tokio_postgres::{AsyncMessage, Client};
 
+use super::cause::with_causes;
+
 /// How often the heartbeat asks; a third of the second that rule 17 allows.
 const HEARTBEAT: Duration = Duration::from_millis(300);
 
-/// What a listener sends itself to see that messages arrive.
-const PROBE: &str = "probe";
 /// How long opening a connection may take, its greeting and all.
 const OPENING: Duration = Duration::from_secs(5);
+/// What a listener sends itself to see that messages arrive.
+const PROBE: &str = "probe";
 /// How long the probe may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -110,7 +112,8 @@ impl Listener {
             let mut said = false;
             loop {
                 if let Err(error) = listen(&url, channel, &heard, &on_payload, &on_gap).await {
-                    tracing::debug!(%error, channel, "listening was interrupted");
+                    let cause = with_causes(&*error);
+                    tracing::debug!(%cause, channel, "listening was interrupted");
                     heard.deaf.store(error.is::<Deaf>(), Relaxed);
                     if error.is::<Deaf>() && !said {
                         said = true;
@@ -192,11 +195,11 @@ async fn open(
     config: &tokio_postgres::Config,
 ) -> Result<(Client, mpsc::UnboundedReceiver<String>), Box<dyn std::error::Error + Send + Sync>> {
     let (sender, messages) = mpsc::unbounded_channel();
+    // `connect_timeout` is over once there is somebody, who need not say a word.
     let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
         let connecting = config.connect(tokio_postgres::NoTls);
         let (client, connection) = timeout(OPENING, connecting).await??;
         forward(connection, sender);
-    // `connect_timeout` is over once there is somebody, who need not say a word.
         client
     } else {
         let connecting = config.connect(super::pool::tls()?);

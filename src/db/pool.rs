@@ -22,6 +22,7 @@ use tokio::{
 use tokio_postgres::{NoTls, config::SslMode, tls::TlsStream};
 
 use super::{
+    cause::with_causes,
     readers::{Reader, Readers},
     stats::{Counter, SharedCounter},
 };
@@ -45,9 +46,9 @@ pub struct PoolOptions {
 pub struct Db {
     pool: Pool<AsyncPgConnection>,
     readers: Arc<Readers>,
-}
     /// How long a ping may take.
     wait: Duration,
+}
 
 /// A connection of the pool; goes back when dropped.
 pub type Connection = Object<AsyncPgConnection>;
@@ -59,10 +60,10 @@ pub(super) async fn connect(
 ) -> ConnectionResult<AsyncPgConnection> {
     let config = config(url, "companion")?;
     let mut connection = if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     } else {
-        let (client, connection) = config.connect(tls()?).await.map_err(bad)?;
+        let (client, connection) = config.connect(tls()?).await.map_err(refused)?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     };
     set_up(&mut connection, statement_timeout).await?;
@@ -78,10 +79,10 @@ pub(super) async fn connect_shared(
     // Under a name of their own, so that whoever looks at PostgreSQL can tell them from those of the pool.
     let config = config(url, "companion reads")?;
     let (client, ended) = if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
         (client, drive(connection))
     } else {
-        let (client, connection) = config.connect(tls()?).await.map_err(bad)?;
+        let (client, connection) = config.connect(tls()?).await.map_err(refused)?;
         (client, drive(connection))
     };
     let mut connection = AsyncPgConnection::try_from(client).await?;
@@ -90,12 +91,14 @@ pub(super) async fn connect_shared(
     Ok((connection, ended))
 }
 
-fn bad(error: impl std::fmt::Display) -> ConnectionError {
-    ConnectionError::BadConnection(error.to_string())
+fn refused(error: tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(with_causes(&error))
 }
 
 fn config(url: &str, name: &str) -> ConnectionResult<tokio_postgres::Config> {
-    let mut config: tokio_postgres::Config = url.parse().map_err(bad)?;
+    // Without its causes, which may repeat a piece of the address.
+    let parsed: Result<tokio_postgres::Config, _> = url.parse();
+    let mut config = parsed.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(2));
     }
@@ -138,7 +141,7 @@ where
     tokio::spawn(async move {
         let cause = match connection.await {
             Ok(()) => "closed".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => with_causes(&error),
         };
         // Nobody listens any more when the process shuts down.
         let _ = sender.send(cause);
@@ -182,10 +185,10 @@ impl Db {
         Ok(Self {
             pool,
             readers: Arc::new(readers),
+            wait: options.wait,
         })
     }
 
-            wait: options.wait,
     /// A connection for single statements, each its own transaction.
     pub async fn conn(&self) -> Result<Connection> {
         self.pool.get().await.map_err(Error::unavailable)

@@ -12,7 +12,7 @@ use companion::integrations::telegram;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::support::{Client, TestDatabase};
+use super::support::{Client, TestDatabase, cluster::cluster};
 
 const BOT: &str = "123456:test-bot-token-of-this-suite";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -319,5 +319,36 @@ async fn an_operator_makes_administrators_at_the_command_line() {
         let (done, error) = create(by);
         assert!(!done && error.contains(said), "{error}");
         assert!(!error.contains("Rejected"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_reached_is_said_with_the_cause() {
+    let database = TestDatabase::create().await;
+    let here = cluster().port();
+    let closed = free_address().port();
+    let name = database.name();
+    for (url, cause) in [
+        (
+            format!("postgres://companion:not-the-pass@127.0.0.1:{here}/{name}"),
+            "password authentication failed for user \"companion\" (SQLSTATE 28P01)",
+        ),
+        (
+            format!("postgres://companion:not-the-pass@127.0.0.1:{closed}/{name}"),
+            "Connection refused",
+        ),
+        (
+            format!("postgres://companion:not-the-pass@nowhere.invalid/{name}"),
+            "failed to lookup address",
+        ),
+    ] {
+        for arguments in [
+            &["migrate", "status"][..],
+            &["admin", "create", "--telegram-id", "1"],
+        ] {
+            let (done, said) = command(&url, arguments);
+            assert!(!done && said.contains(cause), "{said}");
+            assert!(!said.contains("not-the-pass"), "{said}");
+        }
     }
 }

@@ -308,6 +308,11 @@ async fn an_operator_makes_administrators_at_the_command_line() {
     );
     let (done, second) = create(["--telegram-id", "42"]);
     assert!(done && second != first, "{second}");
+    let (done, error) = command(&url, &["admin", "create", "--name", "Ada"]);
+    assert!(
+        !done && error.contains("--telegram-id") && error.contains("--email"),
+        "{error}"
+    );
     let id = first.split(' ').next().unwrap();
     let (done, tokens) = command(&url, &["token", "issue", id]);
     assert!(done && tokens.contains("eyJ"), "{tokens}");

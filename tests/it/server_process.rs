@@ -327,6 +327,63 @@ async fn an_operator_makes_administrators_at_the_command_line() {
     }
 }
 
+/// A start that comes to nothing: its status, what it printed and what it said.
+async fn refused_start(settings: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let port = free_address().port().to_string();
+    let folder = std::env::temp_dir().join(format!("companion-refused-{port}"));
+    let run = tokio::process::Command::new(env!("CARGO_BIN_EXE_companion"))
+        .arg("serve")
+        .current_dir(std::env::temp_dir())
+        .env_clear()
+        .env("PORT", port)
+        .env("LOG_LEVEL", "error")
+        .env("DATA_DIR", &folder)
+        .envs(settings.iter().copied())
+        .kill_on_drop(true)
+        .output();
+    let ended = tokio::time::timeout(LIMIT, run).await;
+    let ended = ended.expect("it does not serve").unwrap();
+    let _ = std::fs::remove_dir_all(&folder);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ended.status.code(), text(ended.stdout), text(ended.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_no_good_is_a_wrong_setting() {
+    let database = TestDatabase::create().await;
+    let url = database.url();
+    let folder = std::env::temp_dir();
+    let file = folder.join(format!("companion-manifest-{}.json", std::process::id()));
+    let place = file.to_str().unwrap();
+    // The last is about the schema's rules, which the settings don't know.
+    for (manifest, cause) in [
+        (None, "No such file"),
+        (Some(("00", "{ __typename }")), "00 is not the SHA-256"),
+        (
+            Some((
+                "021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96",
+                "{",
+            )),
+            "021fb596",
+        ),
+    ] {
+        if let Some((id, body)) = manifest {
+            std::fs::write(&file, json!({ id: body }).to_string()).unwrap();
+        }
+        let settings = [
+            ("DATABASE_URL", url.as_str()),
+            ("PERSISTED_OPERATIONS", place),
+        ];
+        let (status, printed, said) = refused_start(&settings).await;
+        assert_eq!((status, printed.as_str()), (Some(78), ""), "{said}");
+        let begins =
+            format!("the settings are wrong:\n  - PERSISTED_OPERATIONS cannot be used: {place}: ");
+        assert!(said.starts_with(&begins), "{said}");
+        assert!(said.contains(cause), "{said}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_not_reached_is_said_with_the_cause() {
     let database = TestDatabase::create().await;

@@ -32,10 +32,11 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
         );
     }
     // Before anything is started: a taken port should not cost the wait for a database.
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
+    let listener = listen(SocketAddr::new(config.host, config.port))?;
+    if let Some(address) = config.metrics_addr {
+        // For a moment only: `http::run` listens there itself, once there is something to tell.
+        drop(listen(address)?);
+    }
     let cluster = match config.database_url {
         Some(_) => None,
         None => Some(private_database(&mut config).await?),
@@ -97,6 +98,11 @@ async fn private_database(config: &mut Config) -> Result<PrivateCluster, Failure
     println!("Database  {url}");
     config.database_url = Some(SecretString::from(url));
     Ok(cluster)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    http::serve::listen(address)
+        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))
 }
 
 async fn serve(http: &Arc<Http>, listener: TcpListener) -> Result<(), Failure> {

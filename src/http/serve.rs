@@ -26,7 +26,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep_until, timeout},
 };
@@ -34,6 +34,9 @@ use tower::ServiceExt;
 
 use super::tasks::Tasks;
 
+/// Connections that may wait to be accepted; the kernel takes `net.core.somaxconn` where that is less. A crowd that comes
+/// back at once, as after a restart, overflows the usual 128: whom the kernel then drops tries again a second later.
+const BACKLOG: u32 = 4_096;
 /// Connections served at once; more wait in the listener's backlog.
 const CONNECTIONS: u32 = 8_192;
 /// How long a connection that is used again and again may rest between two requests.
@@ -58,6 +61,23 @@ pub struct Patience {
     pub headers: Duration,
     /// For running requests after the stop.
     pub shutdown: Duration,
+}
+
+/// Listens on `address`, on one that is still closing connections too. Needs a runtime.
+///
+/// # Errors
+/// When the address can't be had.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Elsewhere it would let another program take the address away.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `stop` is ready; then takes no more connections, lets running requests and `tasks` finish for at most

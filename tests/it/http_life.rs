@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::{Router, routing::get};
 use companion::{
     app::App,
-    http::Http,
+    http::{Http, serve::listen},
     integrations::payments::{
         CheckoutRequest, CheckoutSession, GatewayError, GatewayRefund, PaymentGateway,
         RefundRequest,
@@ -239,6 +239,20 @@ async fn a_stop_does_not_wait_for_ever() {
     held.release().await;
     renamed.abort();
     until_named(&mia, "Maria").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_comes_at_once_waits_to_be_accepted() {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+    let most = most.ok().and_then(|most| most.trim().parse().ok());
+    // Nobody accepts; of the standard library's listener 129 would wait, and the others not be connected at all.
+    let mut crowd = Vec::new();
+    for _ in 0..most.unwrap_or(128).min(500) {
+        let came = timeout(LIMIT, TcpStream::connect(address)).await;
+        crowd.push(came.expect("it is let wait").unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

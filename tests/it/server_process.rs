@@ -385,6 +385,21 @@ async fn a_manifest_that_is_no_good_is_a_wrong_setting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_taken_is_named_before_anything_is_done() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    // Nobody answers there, which it would find out later.
+    let settings = [
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("METRICS_ADDR", address.as_str()),
+    ];
+    let (status, printed, said) = refused_start(&settings).await;
+    assert_eq!((status, printed.as_str()), (Some(1), ""), "{said}");
+    let expected = format!("cannot listen on {address}: Address already in use");
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_not_reached_is_said_with_the_cause() {
     let database = TestDatabase::create().await;
     let here = cluster().port();

@@ -187,7 +187,9 @@ async fn connection(
         connection.as_mut().graceful_shutdown();
     }
     loop {
-        let check = activity.deadline(patience.headers);
+        // What is still far off while it rests comes nearer once it asks.
+        let soon = Instant::now() + patience.headers;
+        let check = activity.deadline(patience.headers).min(soon);
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -218,6 +220,8 @@ struct Activity {
     heard: AtomicBool,
     /// Whether a request was answered at all.
     served: AtomicBool,
+    /// Whether what is written finds no room, because the client takes nothing.
+    stuck: AtomicBool,
     progress: Mutex<Instant>,
 }
 
@@ -227,6 +231,7 @@ impl Activity {
             running: AtomicUsize::new(0),
             heard: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             progress: Mutex::new(Instant::now()),
         }
     }
@@ -242,7 +247,8 @@ impl Activity {
             // Handlers bound their own time; look again later.
             return Instant::now() + headers;
         }
-        let rests = self.served.load(SeqCst) && !self.heard.load(SeqCst);
+        let busy = self.heard.load(SeqCst) || self.stuck.load(SeqCst);
+        let rests = self.served.load(SeqCst) && !busy;
         progress + if rests { headers.max(REST) } else { headers }
     }
 }
@@ -290,6 +296,7 @@ impl AsyncRead for Watched {
 
 impl Watched {
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        self.activity.stuck.store(polled.is_pending(), SeqCst);
         // A connection that never asked for anything, and the few bytes of HTTP/2's own talk, get no time by it.
         let answers = self.activity.served.load(SeqCst);
         if answers && matches!(polled, Poll::Ready(Ok(SMALL_TALK..))) {

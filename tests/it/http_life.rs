@@ -242,6 +242,30 @@ async fn a_stop_does_not_wait_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_of_its_answer_is_not_waited_for() {
+    let app = TestApp::start_with(|config| {
+        config.timeouts.body = Duration::from_millis(300);
+        config.timeouts.shutdown = 2 * LIMIT;
+    })
+    .await;
+    // More than the kernels on both sides keep for who does not read.
+    let long = get(|| async { vec![b'x'; 64 * 1024 * 1024] });
+    let more = Router::new().route("/long", long);
+    let second = Second::start(app.app.clone(), &app.anonymous(), more).await;
+    let mut stream = TcpStream::connect(second.address).await.unwrap();
+    let request = b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    stream.read_u8().await.unwrap();
+    // It waits for the connections that are open, so that its end tells of theirs: of one that rests much later.
+    second.stop.send(()).unwrap();
+    timeout(LIMIT, second.server)
+        .await
+        .expect("the connection ends")
+        .unwrap();
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_that_comes_at_once_waits_to_be_accepted() {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();

@@ -8,18 +8,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+mod operations;
 mod read;
 mod reader;
 pub mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use operations::{Operation, Operations};
 use read::*;
 use reader::Reader;
 
@@ -282,8 +285,8 @@ pub struct Config {
     pub graphiql: bool,
     /// Who may read the schema.
     pub introspection: Introspection,
-    /// The manifest of the only operations accepted.
-    pub persisted_operations: Option<PathBuf>,
+    /// The only operations accepted.
+    pub persisted_operations: Option<Arc<Operations>>,
     /// The distance between the starts of two slots (rule 6), in minutes.
     pub slot_step_minutes: u32,
     /// How far ahead a booking must start (rule 6), in minutes.
@@ -577,9 +580,7 @@ impl Config {
             stripe_api_base: read_url(&mut r, "STRIPE_API_BASE"),
             graphiql: r.switch("GRAPHIQL", !production),
             introspection,
-            persisted_operations: r
-                .set("PERSISTED_OPERATIONS")
-                .map(|_| PathBuf::from(r.filled("PERSISTED_OPERATIONS"))),
+            persisted_operations: operations::read_operations(&mut r),
             slot_step_minutes: r.number("SLOT_STEP_MINUTES", 1..=1440),
             booking_min_lead_minutes: r.number("BOOKING_MIN_LEAD_MINUTES", 0..=43_200),
             worker_in_process: r.switch("RUN_WORKER", true),

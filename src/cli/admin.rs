@@ -12,10 +12,11 @@ use crate::{
 #[derive(Subcommand)]
 pub(super) enum Admin {
     /// Make a person an administrator (the account is made when there is none).
+    // A group, so that who gives neither is told of both.
+    #[command(group(clap::ArgGroup::new("sign_in").required(true).args(["telegram_id", "email"])))]
     Create {
         /// The number of the Telegram account that signs the person in.
-        #[arg(long, required_unless_present = "email", conflicts_with = "email",
-            value_parser = clap::value_parser!(i64).range(1..=1 << 52))]
+        #[arg(long, value_parser = clap::value_parser!(i64).range(1..=1 << 52))]
         telegram_id: Option<i64>,
         /// The e-mail address that signs the person in, once `passwordReset` has set a password.
         #[arg(long)]

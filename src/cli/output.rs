@@ -4,7 +4,13 @@ use std::{fmt::Display, process::ExitCode};
 
 use secrecy::ExposeSecret;
 
-use crate::{app::App, clock::Clock, config::Config, entropy::Entropy};
+use crate::{
+    app::App,
+    clock::Clock,
+    config::{Config, ConfigError},
+    entropy::Entropy,
+    error::Error,
+};
 
 /// `EX_CONFIG` of `sysexits.h`.
 const EXIT_CONFIG: u8 = 78;
@@ -27,6 +33,14 @@ impl Failure {
         Self {
             message: error.to_string(),
             code: EXIT_CONFIG,
+        }
+    }
+
+    /// Of an error that may be about a setting which only what uses it can judge.
+    pub(super) fn at_start(error: &Error) -> Self {
+        match error {
+            Error::Internal(cause) if cause.is::<ConfigError>() => Self::settings(cause),
+            _ => Self::new(error),
         }
     }
 }

@@ -32,20 +32,23 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
         );
     }
     // Before anything is started: a taken port should not cost the wait for a database.
-    let address = SocketAddr::new(config.host, config.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))?;
+    let listener = listen(SocketAddr::new(config.host, config.port))?;
+    if let Some(address) = config.metrics_addr {
+        // For a moment only: `http::run` listens there itself, once there is something to tell.
+        drop(listen(address)?);
+    }
     let cluster = match config.database_url {
         Some(_) => None,
         None => Some(private_database(&mut config).await?),
     };
-    check_migrations(&config).await?;
-    let app = app(config)?;
+    // Before the database is changed: this refuses settings that can't be judged without the schema.
+    let http = Http::new(app(config)?).map_err(|error| Failure::at_start(&error))?;
+    let app = &http.app;
+    check_migrations(&app.config).await?;
     if !app.config.is_production() {
-        let loaded = demo::load(&app).await?;
+        let loaded = demo::load(app).await?;
         tracing::info!(loaded, "demo data");
-        demo::print_people(&app).await?;
+        demo::print_people(app).await?;
     }
     match app.config.limit_store {
         LimitStore::Memory => tracing::info!("limits are counted by this process for itself"),
@@ -56,7 +59,7 @@ pub(super) async fn run(mut config: Config) -> Result<(), Failure> {
     if app.config.graphiql {
         println!("GraphiQL  {}", app.config.link("/graphiql"));
     }
-    serve(app, listener).await?;
+    serve(&http, listener).await?;
     if let Some(cluster) = cluster {
         tokio::task::spawn_blocking(|| cluster.stop()).await??;
     }
@@ -97,19 +100,24 @@ async fn private_database(config: &mut Config) -> Result<PrivateCluster, Failure
     Ok(cluster)
 }
 
-async fn serve(app: App, listener: TcpListener) -> Result<(), Failure> {
+fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    http::serve::listen(address)
+        .map_err(|error| Failure::new(format!("cannot listen on {address}: {error}")))
+}
+
+async fn serve(http: &Arc<Http>, listener: TcpListener) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
-    let worker = app
+    let worker = http
+        .app
         .config
         .worker_in_process
-        .then(|| tokio::spawn(jobs::worker::work(app.clone(), stopped)));
-    let http = Http::new(app)?;
+        .then(|| tokio::spawn(jobs::worker::work(http.app.clone(), stopped)));
     // Both at once, so that the wait for requests and the one for jobs don't add up.
     let told = async {
         stop_signal().await;
         stop.send_replace(true);
     };
-    http::run(&http, page(&http.app), listener, told).await?;
+    http::run(http, page(&http.app), listener, told).await?;
     stop.send_replace(true);
     if let Some(worker) = worker
         && worker.await.is_err()

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
+use lettre::transport::smtp::client::Certificate;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -398,12 +399,28 @@ pub(super) fn read_smtp<F: Fn(&str) -> Option<String>>(
         port,
         credentials,
         security,
-        ca_file: r
-            .set("SMTP_CA_FILE")
-            .map(|_| PathBuf::from(r.filled("SMTP_CA_FILE"))),
+        ca_file: read_ca_file(r),
         from,
         timeout: r.millis("SMTP_TIMEOUT_MS", 100..=60_000),
     })
+}
+
+fn read_ca_file<F: Fn(&str) -> Option<String>>(r: &mut Reader<F>) -> Option<PathBuf> {
+    let name = "SMTP_CA_FILE";
+    r.set(name)?;
+    let file = PathBuf::from(r.filled(name));
+    let wrong = match std::fs::read(&file) {
+        // Said already.
+        _ if file.as_os_str().is_empty() => None,
+        Ok(pem) => Certificate::from_pem(&pem)
+            .err()
+            .map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(wrong) = wrong {
+        r.problem(name, format!("cannot be used: {}: {wrong}", file.display()));
+    }
+    Some(file)
 }
 
 pub(super) fn read_limits<F: Fn(&str) -> Option<String>>(r: &mut Reader<F>) -> Limits {

@@ -335,7 +335,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "BODY_TIMEOUT_MS",
         "15000",
-        "How long the headers or the body of a request may take to arrive, in milliseconds.",
+        "How long a request's headers or body may take to arrive, or a client take nothing of its answer, in milliseconds.",
     ),
     fixed(
         "SHUTDOWN_TIMEOUT_MS",

@@ -386,3 +386,70 @@ fn every_default_in_env_example_can_be_uncommented() {
         .collect();
     config(&defaults).unwrap();
 }
+
+#[test]
+fn files_that_settings_name_are_read_with_them() {
+    let folder = std::env::temp_dir().join(format!("companion-settings-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let written = |name: &str, text: &str| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let id = "7b6a4ae6b4f2b8d4f8b6e0f1a8f6f9a5";
+    let hash = hex::encode(<sha2::Sha256 as sha2::Digest>::digest("{ a }"));
+    for text in [
+        format!(r#"{{ "{hash}": "{{ a }}" }}"#),
+        format!(
+            r#"{{ "format": "apollo-persisted-query-manifest", "version": 1, "operations":
+                [{{ "id": "{hash}", "name": "A", "type": "query", "body": "{{ a }}" }}] }}"#
+        ),
+    ] {
+        let file = written("good.json", &text);
+        let config = config(&[("PERSISTED_OPERATIONS", &file)]).unwrap();
+        let operations = config.persisted_operations.unwrap();
+        let [Operation { id, body }] = &operations.list[..] else {
+            panic!("{operations:?}");
+        };
+        assert_eq!((id, body.as_str()), (&hash, "{ a }"));
+        assert_eq!(operations.file, PathBuf::from(file));
+    }
+    let absent = folder.join("absent").to_str().unwrap().to_owned();
+    for (name, file, cause) in [
+        ("PERSISTED_OPERATIONS", absent.clone(), "No such file"),
+        ("PERSISTED_OPERATIONS", written("a", "{"), "line 1"),
+        ("PERSISTED_OPERATIONS", written("b", "[]"), "neither a map"),
+        (
+            "PERSISTED_OPERATIONS",
+            written("c", &format!(r#"{{ "{id}": "{{ a }}" }}"#)),
+            "7b6a4ae6b4f2b8d4f8b6e0f1a8f6f9a5 is not the SHA-256",
+        ),
+        ("SMTP_CA_FILE", absent.clone(), "No such file"),
+        (
+            "SMTP_CA_FILE",
+            written(
+                "d",
+                "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----",
+            ),
+            "",
+        ),
+    ] {
+        let smtp = [
+            ("SMTP_HOST", "mail.example"),
+            ("SMTP_FROM", "a@example.com"),
+        ];
+        let problems = config(&[&smtp[..], &[(name, &file)]].concat()).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let begins = format!("{name} cannot be used: {file}: ");
+        assert!(problems[0].starts_with(&begins), "{problems:?}");
+        assert!(problems[0].contains(cause), "{problems:?}");
+    }
+    let both = [
+        ("PERSISTED_OPERATIONS", absent.as_str()),
+        ("PORT", "no number"),
+    ];
+    let problems = config(&both).unwrap_err();
+    let expected = BTreeSet::from(["PERSISTED_OPERATIONS", "PORT"]);
+    assert_eq!(BTreeSet::from_iter(names(&problems)), expected);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -12,12 +12,17 @@ use futures_util::{StreamExt, stream};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
+    time::timeout,
 };
 use tokio_postgres::{AsyncMessage, Client};
+
+use super::cause::with_causes;
 
 /// How often the heartbeat asks; a third of the second that rule 17 allows.
 const HEARTBEAT: Duration = Duration::from_millis(300);
 
+/// How long opening a connection may take, its greeting and all.
+const OPENING: Duration = Duration::from_secs(5);
 /// What a listener sends itself to see that messages arrive.
 const PROBE: &str = "probe";
 /// How long the probe may take.
@@ -107,7 +112,8 @@ impl Listener {
             let mut said = false;
             loop {
                 if let Err(error) = listen(&url, channel, &heard, &on_payload, &on_gap).await {
-                    tracing::debug!(%error, channel, "listening was interrupted");
+                    let cause = with_causes(&*error);
+                    tracing::debug!(%cause, channel, "listening was interrupted");
                     heard.deaf.store(error.is::<Deaf>(), Relaxed);
                     if error.is::<Deaf>() && !said {
                         said = true;
@@ -153,7 +159,8 @@ async fn listen(
         .application_name("companion listen")
         .connect_timeout(Duration::from_secs(2));
     let (client, mut messages) = open(&config).await?;
-    client.batch_execute(&format!("LISTEN {channel}")).await?;
+    let listening = format!("LISTEN {channel}");
+    timeout(OPENING, client.batch_execute(&listening)).await??;
     let on_payload = |payload: &str| {
         if payload != PROBE {
             on_payload(payload);
@@ -164,7 +171,7 @@ async fn listen(
     loop {
         let asked = Instant::now();
         // Notifications that were committed before this statement arrive before its answer.
-        tokio::time::timeout(Duration::from_secs(1), client.batch_execute("")).await??;
+        timeout(Duration::from_secs(1), client.batch_execute("")).await??;
         while let Ok(payload) = messages.try_recv() {
             on_payload(&payload);
         }
@@ -188,12 +195,15 @@ async fn open(
     config: &tokio_postgres::Config,
 ) -> Result<(Client, mpsc::UnboundedReceiver<String>), Box<dyn std::error::Error + Send + Sync>> {
     let (sender, messages) = mpsc::unbounded_channel();
+    // `connect_timeout` is over once there is somebody, who need not say a word.
     let client = if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+        let connecting = config.connect(tokio_postgres::NoTls);
+        let (client, connection) = timeout(OPENING, connecting).await??;
         forward(connection, sender);
         client
     } else {
-        let (client, connection) = config.connect(super::pool::tls()?).await?;
+        let connecting = config.connect(super::pool::tls()?);
+        let (client, connection) = timeout(OPENING, connecting).await??;
         forward(connection, sender);
         client
     };
@@ -209,9 +219,8 @@ async fn probe(
     on_payload: impl Fn(&str),
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let (other, _) = open(config).await?;
-    other
-        .batch_execute(&format!("NOTIFY {channel}, '{PROBE}'"))
-        .await?;
+    let notifying = format!("NOTIFY {channel}, '{PROBE}'");
+    timeout(OPENING, other.batch_execute(&notifying)).await??;
     let arrived = async {
         // Another copy's probe proves as much as our own.
         while let Some(payload) = messages.recv().await {
@@ -222,7 +231,7 @@ async fn probe(
         }
         false
     };
-    match tokio::time::timeout(PROBE_PATIENCE, arrived).await {
+    match timeout(PROBE_PATIENCE, arrived).await {
         Ok(true) => Ok(()),
         Ok(false) => Err("the connection was closed".into()),
         Err(_) => Err(Deaf.into()),

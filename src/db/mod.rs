@@ -2,6 +2,7 @@
 //! behind those that no index holds, migrations, and the generated `schema.rs`.
 
 pub mod batch;
+mod cause;
 pub mod enums;
 pub mod ids;
 mod instant;

@@ -15,10 +15,14 @@ use diesel_async::{
     },
 };
 use futures_util::FutureExt;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 use tokio_postgres::{NoTls, config::SslMode, tls::TlsStream};
 
 use super::{
+    cause::with_causes,
     readers::{Reader, Readers},
     stats::{Counter, SharedCounter},
 };
@@ -42,6 +46,8 @@ pub struct PoolOptions {
 pub struct Db {
     pool: Pool<AsyncPgConnection>,
     readers: Arc<Readers>,
+    /// How long a ping may take.
+    wait: Duration,
 }
 
 /// A connection of the pool; goes back when dropped.
@@ -54,10 +60,10 @@ pub(super) async fn connect(
 ) -> ConnectionResult<AsyncPgConnection> {
     let config = config(url, "companion")?;
     let mut connection = if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     } else {
-        let (client, connection) = config.connect(tls()?).await.map_err(bad)?;
+        let (client, connection) = config.connect(tls()?).await.map_err(refused)?;
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?
     };
     set_up(&mut connection, statement_timeout).await?;
@@ -73,10 +79,10 @@ pub(super) async fn connect_shared(
     // Under a name of their own, so that whoever looks at PostgreSQL can tell them from those of the pool.
     let config = config(url, "companion reads")?;
     let (client, ended) = if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await.map_err(bad)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
         (client, drive(connection))
     } else {
-        let (client, connection) = config.connect(tls()?).await.map_err(bad)?;
+        let (client, connection) = config.connect(tls()?).await.map_err(refused)?;
         (client, drive(connection))
     };
     let mut connection = AsyncPgConnection::try_from(client).await?;
@@ -85,12 +91,14 @@ pub(super) async fn connect_shared(
     Ok((connection, ended))
 }
 
-fn bad(error: impl std::fmt::Display) -> ConnectionError {
-    ConnectionError::BadConnection(error.to_string())
+fn refused(error: tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(with_causes(&error))
 }
 
 fn config(url: &str, name: &str) -> ConnectionResult<tokio_postgres::Config> {
-    let mut config: tokio_postgres::Config = url.parse().map_err(bad)?;
+    // Without its causes, which may repeat a piece of the address.
+    let parsed: Result<tokio_postgres::Config, _> = url.parse();
+    let mut config = parsed.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(Duration::from_secs(2));
     }
@@ -133,7 +141,7 @@ where
     tokio::spawn(async move {
         let cause = match connection.await {
             Ok(()) => "closed".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => with_causes(&error),
         };
         // Nobody listens any more when the process shuts down.
         let _ = sender.send(cause);
@@ -177,6 +185,7 @@ impl Db {
         Ok(Self {
             pool,
             readers: Arc::new(readers),
+            wait: options.wait,
         })
     }
 
@@ -200,10 +209,21 @@ impl Db {
         Ok(Transaction { conn: Some(conn) })
     }
 
-    /// Whether the database answers a statement, and the shared connections are open.
+    /// Whether the database answers a statement, and the shared connections are open; known after
+    /// [`PoolOptions::wait`] at the latest.
     pub async fn ping(&self) -> Result<()> {
-        self.conn().await?.batch_execute("SELECT 1").await?;
-        if self.readers.are_open().await {
+        // Of our own, because a database that says nothing does not end its statements either.
+        let end = Instant::now() + self.wait;
+        let mut conn = timeout_at(end, self.conn())
+            .await
+            .map_err(|_| Error::unavailable("no connection in time"))??;
+        let Ok(answered) = timeout_at(end, conn.batch_execute("SELECT 1")).await else {
+            // Whoever had it next would wait for this answer too.
+            drop(Object::take(conn));
+            return Err(Error::unavailable("no answer in time"));
+        };
+        answered?;
+        if timeout_at(end, self.readers.are_open()).await == Ok(true) {
             Ok(())
         } else {
             Err(Error::unavailable("a shared connection is being opened"))

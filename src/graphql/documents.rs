@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     ops::Deref,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,14 +14,16 @@ use std::{
 
 use async_graphql::parser::{parse_query, types::ExecutableDocument};
 use moka::sync::Cache;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{
     limits::{CostModel, LimitError, LimitKind, overlap, scan, structure},
     refused::Asked,
 };
-use crate::error::{Error, Result};
+use crate::{
+    config::{ConfigError, Operation, Operations},
+    error::{Error, Result},
+};
 
 /// Text kept at most, in bytes; a parsed document takes about ten times its text.
 const KEPT: u64 = 8 * 1024 * 1024;
@@ -91,26 +92,24 @@ pub enum DocumentError {
     Structure(LimitError, Asked),
 }
 
-/// The two forms of a manifest: a map from hash to text, or the one of Apollo's tools.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Manifest {
-    Apollo { operations: Vec<Operation> },
-    Map(HashMap<String, String>),
-}
-
-#[derive(Deserialize)]
-struct Operation {
-    id: String,
-    body: String,
+impl DocumentError {
+    fn message(&self) -> &str {
+        match self {
+            Self::NotFound => "not known",
+            Self::Mismatch => "not the text of this hash",
+            Self::NotListed => "not in the manifest",
+            Self::Syntax(error) => &error.message,
+            Self::Limit(error) | Self::Structure(error, _) => &error.message,
+        }
+    }
 }
 
 impl Documents {
-    /// An empty cache for texts up to `longest` bytes, and the manifest when there is a file.
+    /// An empty cache for texts up to `longest` bytes, and the manifest when there is one.
     ///
     /// # Errors
-    /// When the manifest can't be read, or one of its documents doesn't have its hash or would be refused.
-    pub fn new(longest: usize, manifest: Option<&Path>, model: &CostModel) -> Result<Self> {
+    /// A [`ConfigError`] that names each document of the manifest that would be refused.
+    pub fn new(longest: usize, manifest: Option<&Operations>, model: &CostModel) -> Result<Self> {
         let parsed = Cache::builder()
             .max_capacity(KEPT)
             .weigher(|_: &Hash, document: &Arc<Document>| weight(document))
@@ -120,39 +119,37 @@ impl Documents {
             manifest: None,
             longest,
         };
-        if let Some(path) = manifest {
-            documents.manifest = Some(documents.load(path, model)?);
+        if let Some(operations) = manifest {
+            let listed = documents.listed(operations, model);
+            documents.manifest = Some(listed.map_err(Error::internal)?);
         }
         Ok(documents)
     }
 
-    fn load(&self, path: &Path, model: &CostModel) -> Result<HashMap<Hash, Arc<Document>>> {
-        let place = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::internal(format!("{place}: {error}")))?;
-        let manifest: Manifest = serde_json::from_str(&text)
-            .map_err(|error| Error::internal(format!("{place}: {error}")))?;
-        let operations: Vec<(String, String)> = match manifest {
-            Manifest::Apollo { operations } => operations
-                .into_iter()
-                .map(|operation| (operation.id, operation.body))
-                .collect(),
-            Manifest::Map(map) => map.into_iter().collect(),
-        };
+    fn listed(
+        &self,
+        operations: &Operations,
+        model: &CostModel,
+    ) -> Result<HashMap<Hash, Arc<Document>>, ConfigError> {
+        let place = operations.file.display();
         let mut listed = HashMap::new();
-        for (id, body) in operations {
-            let hash = hash(&body);
-            if parse_hash(&id) != Some(hash) {
-                return Err(Error::internal(format!(
-                    "{place}: {id} is not the SHA-256 of its text"
-                )));
+        let mut problems = Vec::new();
+        for Operation { id, body } in &operations.list {
+            match self.parse(body, model) {
+                Ok(document) => {
+                    listed.insert(hash(body), Arc::new(Document::new(document)));
+                }
+                Err(error) => problems.push(format!(
+                    "PERSISTED_OPERATIONS cannot be used: {place}: {id}: {}",
+                    error.message()
+                )),
             }
-            let document = self
-                .parse(&body, model)
-                .map_err(|error| Error::internal(format!("{place}: {id}: {error:?}")))?;
-            listed.insert(hash, Arc::new(Document::new(document)));
         }
-        Ok(listed)
+        if problems.is_empty() {
+            Ok(listed)
+        } else {
+            Err(ConfigError { problems })
+        }
     }
 
     /// The document of this text or hash.
@@ -287,25 +284,41 @@ mod tests {
         }
     }
 
+    fn manifest(texts: &[&str]) -> Operations {
+        let list = texts.iter().map(|text| Operation {
+            id: hex::encode(hash(text)),
+            body: (*text).to_owned(),
+        });
+        Operations {
+            file: "manifest.json".into(),
+            list: list.collect(),
+        }
+    }
+
     #[test]
     fn a_manifest_lists_the_only_documents() {
-        let file = std::env::temp_dir().join(format!("manifest-{}.json", std::process::id()));
-        let id = hex::encode(hash("{ a }"));
         let model = model();
-        for manifest in [
-            serde_json::json!({ id.clone(): "{ a }" }),
-            serde_json::json!({ "format": "apollo-persisted-query-manifest", "version": 1,
-                "operations": [{ "id": id, "name": "A", "type": "query", "body": "{ a }" }] }),
-        ] {
-            std::fs::write(&file, manifest.to_string()).unwrap();
-            let documents = Documents::new(100, Some(&file), &model).unwrap();
-            assert!(documents.get(None, parse_hash(&id), &model).is_ok());
-            assert!(documents.get(Some("{ a }"), None, &model).is_ok());
-            let other = documents.get(Some("{ b: a }"), None, &model);
-            assert_eq!(other.unwrap_err(), DocumentError::NotListed);
+        let documents = Documents::new(100, Some(&manifest(&["{ a }"])), &model).unwrap();
+        let id = Some(hash("{ a }"));
+        assert!(documents.get(None, id, &model).is_ok());
+        assert!(documents.get(Some("{ a }"), None, &model).is_ok());
+        let other = documents.get(Some("{ b: a }"), None, &model);
+        assert_eq!(other.unwrap_err(), DocumentError::NotListed);
+    }
+
+    #[test]
+    fn every_document_of_a_manifest_that_would_be_refused_is_named() {
+        let texts = ["{ a }", "{", "{ a } fragment F on Query { ...F }"];
+        let error = Documents::new(100, Some(&manifest(&texts)), &model()).unwrap_err();
+        let Error::Internal(cause) = error else {
+            panic!("{error}");
+        };
+        let ConfigError { problems } = cause.downcast_ref().unwrap();
+        assert_eq!(problems.len(), 2);
+        for (problem, text) in problems.iter().zip(&texts[1..]) {
+            let place = format!("manifest.json: {}: ", hex::encode(hash(text)));
+            assert!(problem.starts_with("PERSISTED_OPERATIONS "), "{problem}");
+            assert!(problem.contains(&place), "{problem}");
         }
-        std::fs::write(&file, serde_json::json!({ id: "{ b: a }" }).to_string()).unwrap();
-        assert!(Documents::new(100, Some(&file), &model).is_err());
-        std::fs::remove_file(&file).unwrap();
     }
 }

@@ -26,7 +26,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep_until, timeout},
 };
@@ -34,6 +34,9 @@ use tower::ServiceExt;
 
 use super::tasks::Tasks;
 
+/// Connections that may wait to be accepted; the kernel takes `net.core.somaxconn` where that is less. A crowd that comes
+/// back at once, as after a restart, overflows the usual 128: whom the kernel then drops tries again a second later.
+const BACKLOG: u32 = 4_096;
 /// Connections served at once; more wait in the listener's backlog.
 const CONNECTIONS: u32 = 8_192;
 /// How long a connection that is used again and again may rest between two requests.
@@ -58,6 +61,23 @@ pub struct Patience {
     pub headers: Duration,
     /// For running requests after the stop.
     pub shutdown: Duration,
+}
+
+/// Listens on `address`, on one that is still closing connections too. Needs a runtime.
+///
+/// # Errors
+/// When the address can't be had.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Elsewhere it would let another program take the address away.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `stop` is ready; then takes no more connections, lets running requests and `tasks` finish for at most
@@ -167,7 +187,9 @@ async fn connection(
         connection.as_mut().graceful_shutdown();
     }
     loop {
-        let check = activity.deadline(patience.headers);
+        // What is still far off while it rests comes nearer once it asks.
+        let soon = Instant::now() + patience.headers;
+        let check = activity.deadline(patience.headers).min(soon);
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -198,6 +220,8 @@ struct Activity {
     heard: AtomicBool,
     /// Whether a request was answered at all.
     served: AtomicBool,
+    /// Whether what is written finds no room, because the client takes nothing.
+    stuck: AtomicBool,
     progress: Mutex<Instant>,
 }
 
@@ -207,6 +231,7 @@ impl Activity {
             running: AtomicUsize::new(0),
             heard: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             progress: Mutex::new(Instant::now()),
         }
     }
@@ -222,7 +247,8 @@ impl Activity {
             // Handlers bound their own time; look again later.
             return Instant::now() + headers;
         }
-        let rests = self.served.load(SeqCst) && !self.heard.load(SeqCst);
+        let busy = self.heard.load(SeqCst) || self.stuck.load(SeqCst);
+        let rests = self.served.load(SeqCst) && !busy;
         progress + if rests { headers.max(REST) } else { headers }
     }
 }
@@ -270,6 +296,7 @@ impl AsyncRead for Watched {
 
 impl Watched {
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        self.activity.stuck.store(polled.is_pending(), SeqCst);
         // A connection that never asked for anything, and the few bytes of HTTP/2's own talk, get no time by it.
         let answers = self.activity.served.load(SeqCst);
         if answers && matches!(polled, Poll::Ready(Ok(SMALL_TALK..))) {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::{Router, routing::get};
 use companion::{
     app::App,
-    http::Http,
+    http::{Http, serve::listen},
     integrations::payments::{
         CheckoutRequest, CheckoutSession, GatewayError, GatewayRefund, PaymentGateway,
         RefundRequest,
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::oneshot,
+    sync::{oneshot, watch},
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
@@ -28,6 +28,7 @@ use super::support::{
     Client, TestApp,
     cluster::cluster,
     market::{Market, uuid},
+    relay::stalling,
 };
 
 /// Long past what any step takes on a busy machine.
@@ -238,6 +239,44 @@ async fn a_stop_does_not_wait_for_ever() {
     held.release().await;
     renamed.abort();
     until_named(&mia, "Maria").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_of_its_answer_is_not_waited_for() {
+    let app = TestApp::start_with(|config| {
+        config.timeouts.body = Duration::from_millis(300);
+        config.timeouts.shutdown = 2 * LIMIT;
+    })
+    .await;
+    // More than the kernels on both sides keep for who does not read.
+    let long = get(|| async { vec![b'x'; 64 * 1024 * 1024] });
+    let more = Router::new().route("/long", long);
+    let second = Second::start(app.app.clone(), &app.anonymous(), more).await;
+    let mut stream = TcpStream::connect(second.address).await.unwrap();
+    let request = b"GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    stream.read_u8().await.unwrap();
+    // It waits for the connections that are open, so that its end tells of theirs: of one that rests much later.
+    second.stop.send(()).unwrap();
+    timeout(LIMIT, second.server)
+        .await
+        .expect("the connection ends")
+        .unwrap();
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_comes_at_once_waits_to_be_accepted() {
+    let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn");
+    let most = most.ok().and_then(|most| most.trim().parse().ok());
+    // Nobody accepts; of the standard library's listener 129 would wait, and the others not be connected at all.
+    let mut crowd = Vec::new();
+    for _ in 0..most.unwrap_or(128).min(500) {
+        let came = timeout(LIMIT, TcpStream::connect(address)).await;
+        crowd.push(came.expect("it is let wait").unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -499,6 +538,34 @@ async fn who_does_not_hear_the_database_is_not_ready() {
     until_ready_is(&app, (503, deaf)).await;
     let open = format!("ALTER DATABASE {database} WITH ALLOW_CONNECTIONS true");
     outside.batch_execute(&open).await.unwrap();
+    until_ready_is(&app, fine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_falls_silent_is_missed_in_time_and_found_again() {
+    let (silence, silent) = watch::channel(false);
+    let app = TestApp::start_with(|config| {
+        let url = config.database_url.take();
+        config.database_url = url.map(|url| stalling(&url, silent));
+        // The one connection would be missed for ever if it stayed the pool's.
+        config.database_pool_size = 1;
+        // Only a lost one is opened again, and these are not lost.
+        config.database_read_connections = 0;
+    })
+    .await;
+    let fine = (200, json!({ "status": "ok" }));
+    until_ready_is(&app, fine.clone()).await;
+    silence.send_replace(true);
+    // Not what a request that takes too long is told.
+    let (status, body) = ready(&app).await;
+    assert_eq!(
+        (status, &body["missing"][0]),
+        (503, &json!("database")),
+        "{body}"
+    );
+    let all = json!({ "status": "unavailable", "missing": ["database", "messages"] });
+    until_ready_is(&app, (503, all)).await;
+    silence.send_replace(false);
     until_ready_is(&app, fine).await;
 }
 

@@ -3,39 +3,18 @@
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
-    net::{TcpListener, TcpStream, UnixStream},
+    net::{TcpStream, UnixStream},
     time::timeout,
 };
-use tokio_postgres::config::Host;
 
-use super::support::TestApp;
+use super::support::{TestApp, relay::relay};
 
 /// The address of something that passes all but notifications between its callers and the database at `url`.
 fn deaf_pooler(url: &SecretString) -> SecretString {
-    let config: tokio_postgres::Config = url.expose_secret().parse().unwrap();
-    let Host::Unix(folder) = &config.get_hosts()[0] else {
-        panic!("tests reach their database over a socket")
-    };
-    let socket = folder.join(format!(".s.PGSQL.{}", config.get_ports()[0]));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let listener = TcpListener::from_std(listener).unwrap();
-    let address = format!(
-        "postgres://{}@{}/{}?sslmode=disable",
-        config.get_user().unwrap(),
-        listener.local_addr().unwrap(),
-        config.get_dbname().unwrap(),
-    );
-    tokio::spawn(async move {
-        while let Ok((caller, _)) = listener.accept().await {
-            let server = UnixStream::connect(&socket).await.unwrap();
-            tokio::spawn(pass(caller, server));
-        }
-    });
-    SecretString::from(address)
+    relay(url, pass)
 }
 
 /// Ends with the first of the two.

@@ -12,7 +12,7 @@ use companion::integrations::telegram;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::support::{Client, TestDatabase};
+use super::support::{Client, TestDatabase, cluster::cluster};
 
 const BOT: &str = "123456:test-bot-token-of-this-suite";
 const LIMIT: Duration = Duration::from_secs(60);
@@ -308,6 +308,11 @@ async fn an_operator_makes_administrators_at_the_command_line() {
     );
     let (done, second) = create(["--telegram-id", "42"]);
     assert!(done && second != first, "{second}");
+    let (done, error) = command(&url, &["admin", "create", "--name", "Ada"]);
+    assert!(
+        !done && error.contains("--telegram-id") && error.contains("--email"),
+        "{error}"
+    );
     let id = first.split(' ').next().unwrap();
     let (done, tokens) = command(&url, &["token", "issue", id]);
     assert!(done && tokens.contains("eyJ"), "{tokens}");
@@ -319,5 +324,108 @@ async fn an_operator_makes_administrators_at_the_command_line() {
         let (done, error) = create(by);
         assert!(!done && error.contains(said), "{error}");
         assert!(!error.contains("Rejected"), "{error}");
+    }
+}
+
+/// A start that comes to nothing: its status, what it printed and what it said.
+async fn refused_start(settings: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let port = free_address().port().to_string();
+    let folder = std::env::temp_dir().join(format!("companion-refused-{port}"));
+    let run = tokio::process::Command::new(env!("CARGO_BIN_EXE_companion"))
+        .arg("serve")
+        .current_dir(std::env::temp_dir())
+        .env_clear()
+        .env("PORT", port)
+        .env("LOG_LEVEL", "error")
+        .env("DATA_DIR", &folder)
+        .envs(settings.iter().copied())
+        .kill_on_drop(true)
+        .output();
+    let ended = tokio::time::timeout(LIMIT, run).await;
+    let ended = ended.expect("it does not serve").unwrap();
+    let _ = std::fs::remove_dir_all(&folder);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ended.status.code(), text(ended.stdout), text(ended.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_no_good_is_a_wrong_setting() {
+    let database = TestDatabase::create().await;
+    let url = database.url();
+    let folder = std::env::temp_dir();
+    let file = folder.join(format!("companion-manifest-{}.json", std::process::id()));
+    let place = file.to_str().unwrap();
+    // The last is about the schema's rules, which the settings don't know.
+    for (manifest, cause) in [
+        (None, "No such file"),
+        (Some(("00", "{ __typename }")), "00 is not the SHA-256"),
+        (
+            Some((
+                "021fb596db81e6d02bf3d2586ee3981fe519f275c0ac9ca76bbcf2ebb4097d96",
+                "{",
+            )),
+            "021fb596",
+        ),
+    ] {
+        if let Some((id, body)) = manifest {
+            std::fs::write(&file, json!({ id: body }).to_string()).unwrap();
+        }
+        let settings = [
+            ("DATABASE_URL", url.as_str()),
+            ("PERSISTED_OPERATIONS", place),
+        ];
+        let (status, printed, said) = refused_start(&settings).await;
+        assert_eq!((status, printed.as_str()), (Some(78), ""), "{said}");
+        let begins =
+            format!("the settings are wrong:\n  - PERSISTED_OPERATIONS cannot be used: {place}: ");
+        assert!(said.starts_with(&begins), "{said}");
+        assert!(said.contains(cause), "{said}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_is_taken_is_named_before_anything_is_done() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    // Nobody answers there, which it would find out later.
+    let settings = [
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("METRICS_ADDR", address.as_str()),
+    ];
+    let (status, printed, said) = refused_start(&settings).await;
+    assert_eq!((status, printed.as_str()), (Some(1), ""), "{said}");
+    let expected = format!("cannot listen on {address}: Address already in use");
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_reached_is_said_with_the_cause() {
+    let database = TestDatabase::create().await;
+    let here = cluster().port();
+    let closed = free_address().port();
+    let name = database.name();
+    for (url, cause) in [
+        (
+            format!("postgres://companion:not-the-pass@127.0.0.1:{here}/{name}"),
+            "password authentication failed for user \"companion\" (SQLSTATE 28P01)",
+        ),
+        (
+            format!("postgres://companion:not-the-pass@127.0.0.1:{closed}/{name}"),
+            "Connection refused",
+        ),
+        (
+            format!("postgres://companion:not-the-pass@nowhere.invalid/{name}"),
+            "failed to lookup address",
+        ),
+    ] {
+        for arguments in [
+            &["migrate", "status"][..],
+            &["admin", "create", "--telegram-id", "1"],
+        ] {
+            let (done, said) = command(&url, arguments);
+            assert!(!done && said.contains(cause), "{said}");
+            assert!(!said.contains("not-the-pass"), "{said}");
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod market;
 pub mod paid;
 pub mod plans;
 pub mod process;
+pub mod relay;
 pub mod smtp;
 
 pub use app::{START, TestApp};

@@ -19,7 +19,7 @@ use super::{
     places::Places,
     problem::Problem,
     request::around,
-    serve::{Patience, serve},
+    serve::{Patience, listen, serve},
     tasks::Tasks,
     telegram, webhook,
 };
@@ -168,7 +168,8 @@ pub async fn run(
     };
     let beside = match config.metrics_addr {
         Some(address) => {
-            let listener = TcpListener::bind(address).await.map_err(Error::internal)?;
+            let listener = listen(address)
+                .map_err(|error| Error::internal(format!("cannot listen on {address}: {error}")))?;
             let routes = Router::new()
                 .route("/metrics", get(metrics::text))
                 .with_state(http.clone());

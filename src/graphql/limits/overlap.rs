@@ -39,11 +39,14 @@ pub fn overlap(document: &ExecutableDocument, model: &CostModel) -> Result<(), L
 /// A selection set, and the type that it selects from where the schema has it.
 type Set<'a> = (&'a SelectionSet, Option<&'a str>);
 
+/// A field, and the type that it is selected from.
+type Found<'a> = (&'a Positioned<Field>, Option<&'a str>);
+
 /// The fields of an object by response key, in the order of the document.
 #[derive(Default)]
 struct Selected<'a> {
     keys: Vec<&'a str>,
-    fields: HashMap<&'a str, Vec<(&'a Positioned<Field>, Option<&'a str>)>>,
+    fields: HashMap<&'a str, Vec<Found<'a>>>,
     spread: HashSet<(&'a str, Option<&'a str>)>,
 }
 
@@ -87,11 +90,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Compares fields of one object with one key.
-    fn merged(
-        &mut self,
-        key: &str,
-        fields: &[(&'a Positioned<Field>, Option<&'a str>)],
-    ) -> Result<(), LimitError> {
+    fn merged(&mut self, key: &str, fields: &[Found<'a>]) -> Result<(), LimitError> {
         let Some(((first, _), others)) = fields.split_first() else {
             return Ok(());
         };
@@ -106,7 +105,7 @@ impl<'a> Walk<'a> {
                 });
             }
         }
-        let below = |(field, on): &(&'a Positioned<Field>, Option<&'a str>)| -> Set<'a> {
+        let below = |(field, on): &Found<'a>| -> Set<'a> {
             let ty = on.and_then(|on| self.model.get(on)?.field(&field.node.name.node));
             (&field.node.selection_set.node, ty.map(|field| &*field.ty))
         };

@@ -181,6 +181,7 @@ async fn conditions_hold_together_and_for_one_price() {
         json!({ "minRating": 5.1 }),
         json!({ "price": { "currency": "XXX" } }),
         json!({ "price": { "currency": "EUR", "minMinor": -1 } }),
+        json!({ "price": { "currency": "EUR", "minMinor": 2, "maxMinor": 1 } }),
         json!({ "text": "a\nb" }),
         json!({ "free": { "from": "2026-11-22T12:00:00Z", "to": "2026-11-22T12:00:00Z" } }),
         json!({ "free": { "from": "2026-11-22T12:00:00Z", "to": "2026-12-24T12:00:00Z" } }),

@@ -12,7 +12,7 @@ use axum::{
 use http::header;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-use super::{problem::Problem, router::Http};
+use super::{places::Refused, problem::Problem, router::Http};
 
 /// How long a sample is kept as it is.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -46,8 +46,12 @@ pub async fn upkeep() {
 }
 
 /// Counts a request that is refused because too many are there: a `query`, a `mutation` or a payment `event`.
-pub fn count_shed(kind: &'static str) {
+pub fn shed(kind: &'static str, refused: Refused) {
     metrics::counter!("companion_requests_shed_total", "kind" => kind).increment(1);
+    // Once a crowd: its refusals have lines enough.
+    if refused.first {
+        tracing::warn!(kind, "too many requests at once: some are refused");
+    }
 }
 
 /// What was recorded so far.

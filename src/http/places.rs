@@ -1,4 +1,4 @@
-//! How many queries are executed at once, and which are refused instead.
+//! How many queries are executed and how many mutations wait at once, and which are refused instead.
 //!
 //! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays is not, because
 //! then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one by the same sign). While it
@@ -22,15 +22,21 @@ const REST: Duration = Duration::from_millis(100);
 /// as it was the last time.
 const LONGEST_STRAIN: Duration = Duration::from_secs(8);
 
-/// The places for queries.
-#[derive(Debug)]
-pub struct Places {
+/// How many may be there.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
     /// With as many a burst begins; it is over with three quarters of them.
     usual: usize,
     /// So many in a burst.
     most: usize,
     /// So many while a crowd stays.
     strained: usize,
+}
+
+/// The places for queries.
+#[derive(Debug)]
+pub struct Places {
+    bounds: Bounds,
     taken: Mutex<Taken>,
 }
 
@@ -38,6 +44,14 @@ pub struct Places {
 struct Taken {
     places: usize,
     crowd: Option<Crowd>,
+}
+
+/// Who waits for the pool of connections, which mutations and payment events are executed with. Those that have one may be
+/// waiting for somebody else; they are not counted.
+#[derive(Debug)]
+pub struct Queue {
+    bounds: Bounds,
+    crowd: Mutex<Option<Crowd>>,
 }
 
 /// More than usual.
@@ -73,23 +87,67 @@ impl Crowd {
     }
 }
 
+impl Bounds {
+    /// Whether one more may come to those who are there.
+    fn admit(
+        &self,
+        crowd: &mut Option<Crowd>,
+        there: usize,
+        now: impl Fn() -> Instant,
+    ) -> Result<(), Refused> {
+        crowd.take_if(|crowd| crowd.is_gone(there, self.usual, now()));
+        if there < self.usual && crowd.is_none() {
+            return Ok(());
+        }
+        let now = now();
+        let crowd = crowd.get_or_insert(Crowd {
+            since: now,
+            refused: None,
+        });
+        let age = now.saturating_duration_since(crowd.since);
+        let strained = crowd.refused.filter(|refused| now < refused.trial);
+        let room = match (strained, crowd.refused) {
+            (Some(_), _) => self.strained,
+            (None, Some(_)) => self.usual,
+            (None, None) if age >= PATIENCE => self.usual,
+            (None, None) => self.most,
+        };
+        if there < room {
+            return Ok(());
+        }
+        let trial = match strained {
+            Some(Refusals { trial, .. }) => trial,
+            None => now + age.clamp(REST, LONGEST_STRAIN),
+        };
+        let before = crowd.refused.replace(Refusals { last: now, trial });
+        Err(Refused {
+            first: before.is_none(),
+        })
+    }
+}
+
 impl Places {
     /// So many places, for a moment some times as many, and a third of them while the crowd stays.
     pub fn with_bursts(usual: usize) -> Self {
-        Self {
+        Self::of(Bounds {
             usual,
             most: usual.saturating_mul(BURST),
             strained: usual.div_ceil(3),
-            taken: Mutex::default(),
-        }
+        })
     }
 
     /// So many places and never more.
     pub fn strict(most: usize) -> Self {
-        Self {
+        Self::of(Bounds {
             usual: most,
             most,
             strained: most,
+        })
+    }
+
+    fn of(bounds: Bounds) -> Self {
+        Self {
+            bounds,
             taken: Mutex::default(),
         }
     }
@@ -105,37 +163,7 @@ impl Places {
     fn enter_at(&self, now: impl Fn() -> Instant) -> Result<Place<'_>, Refused> {
         let mut taken = self.taken();
         let places = taken.places;
-        taken
-            .crowd
-            .take_if(|crowd| crowd.is_gone(places, self.usual, now()));
-        if places >= self.usual {
-            taken.crowd.get_or_insert_with(|| Crowd {
-                since: now(),
-                refused: None,
-            });
-        }
-        if let Some(crowd) = &mut taken.crowd {
-            let now = now();
-            let age = now.saturating_duration_since(crowd.since);
-            let strained = crowd.refused.filter(|refused| now < refused.trial);
-            let room = match (strained, crowd.refused) {
-                (Some(_), _) => self.strained,
-                (None, Some(_)) => self.usual,
-                (None, None) if age >= PATIENCE => self.usual,
-                (None, None) => self.most,
-            };
-            if places >= room {
-                let trial = match strained {
-                    Some(Refusals { trial, .. }) => trial,
-                    None => now + age.clamp(REST, LONGEST_STRAIN),
-                };
-                let first = crowd
-                    .refused
-                    .replace(Refusals { last: now, trial })
-                    .is_none();
-                return Err(Refused { first });
-            }
-        }
+        self.bounds.admit(&mut taken.crowd, places, now)?;
         taken.places += 1;
         drop(taken);
         Ok(Place(self))
@@ -148,6 +176,30 @@ impl Places {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Before a pool of so many connections: two for each wait usually, ten in a burst, and one for every second while a
+    /// crowd stays.
+    pub fn before(connections: usize) -> Self {
+        Self {
+            bounds: Bounds {
+                usual: connections * 2,
+                most: connections * 10,
+                strained: connections.div_ceil(2),
+            },
+            crowd: Mutex::default(),
+        }
+    }
+
+    /// Whether one more may come to so many who wait.
+    ///
+    /// # Errors
+    /// When it would wait for too long.
+    pub fn join(&self, waiting: usize) -> Result<(), Refused> {
+        let mut crowd = self.crowd.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bounds.admit(&mut crowd, waiting, Instant::now)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     graphql, health,
     limits::RateLimits,
     media, metrics,
-    places::Places,
+    places::{Places, Queue, Refused},
     problem::Problem,
     request::around,
     serve::{Patience, listen, serve},
@@ -33,9 +33,6 @@ use crate::{
 /// Queries that are usually executed at the same time for each connection that reads share. At three times the peak the slowest
 /// accepted ones take five times as long with all of them as they do normally, three times as long with half.
 const QUERIES_OF_A_CONNECTION: usize = 20;
-/// While so many wait for each connection of the pool no mutation is begun. At three times the peak five of six waited for
-/// `POOL_WAIT_MS` in vain.
-const WAITING_FOR_A_CONNECTION: usize = 10;
 
 /// How long a browser may remember what is allowed.
 const PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,6 +48,8 @@ pub struct Http {
     pub(super) tasks: Tasks,
     /// A place for each query that may be executed now.
     pub(super) queries: Places,
+    /// What waits for a connection of the pool.
+    queue: Queue,
 }
 
 impl Http {
@@ -71,6 +70,7 @@ impl Http {
             },
             most => Places::strict(most),
         };
+        let queue = Queue::before(app.config.database_pool_size);
         Ok(Arc::new(Self {
             app,
             executor,
@@ -79,12 +79,13 @@ impl Http {
             limits,
             tasks: Tasks::default(),
             queries,
+            queue,
         }))
     }
 
-    /// Whether so many wait for the pool that one more would probably wait in vain.
-    pub(super) fn is_waited_for(&self) -> bool {
-        self.app.db.waiting() >= self.app.config.database_pool_size * WAITING_FOR_A_CONNECTION
+    /// Lets in what needs a connection of the pool.
+    pub(super) fn join_queue(&self) -> Result<(), Refused> {
+        self.queue.join(self.app.db.waiting())
     }
 }
 

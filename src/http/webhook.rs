@@ -15,9 +15,7 @@ use axum::{
 use serde_json::json;
 use tracing::Instrument;
 
-use super::{
-    body, metrics::count_shed, problem::Problem, request::RequestInfo, router::Http, sandbox,
-};
+use super::{body, metrics::shed, problem::Problem, request::RequestInfo, router::Http, sandbox};
 use crate::{
     app::App,
     db::{retry_conflict, stats::SQL_STATS},
@@ -62,9 +60,9 @@ async fn answer(
         (Some(one), None) => one.to_str().unwrap_or_default().to_owned(),
         _ => String::new(),
     };
-    if http.is_waited_for() {
+    if let Err(refused) = http.join_queue() {
         // It comes again, and people's requests get their turn.
-        count_shed("event");
+        shed("event", refused);
         return Problem::shed().into_response();
     }
     // What is begun is finished, even if the gateway hangs up.

@@ -4,7 +4,7 @@ use async_graphql::parser::types::OperationType;
 
 use super::{Prepared, answer::Answer};
 use crate::http::{
-    metrics::count_shed,
+    metrics::shed,
     places::{Place, Refused},
     router::Http,
 };
@@ -31,8 +31,9 @@ impl<'a> Admission<'a> {
                 OperationType::Query | OperationType::Subscription => queries = true,
             }
         }
-        if mutations && http.is_waited_for() {
-            return Err(shed("mutation"));
+        if mutations {
+            http.join_queue()
+                .map_err(|refused| answer_shed("mutation", refused))?;
         }
         let mut admission = Self { http, place: None };
         if queries {
@@ -52,23 +53,13 @@ impl<'a> Admission<'a> {
     }
 
     fn take_place(&mut self) -> Result<(), Box<Answer>> {
-        match self.http.queries.enter() {
-            Ok(place) => {
-                self.place = Some(place);
-                Ok(())
-            }
-            Err(Refused { first }) => {
-                // Once a crowd: its refusals have lines enough.
-                if first {
-                    tracing::warn!("too many queries at once: some are refused");
-                }
-                Err(shed("query"))
-            }
-        }
+        let place = self.http.queries.enter();
+        self.place = Some(place.map_err(|refused| answer_shed("query", refused))?);
+        Ok(())
     }
 }
 
-fn shed(kind: &'static str) -> Box<Answer> {
-    count_shed(kind);
+fn answer_shed(kind: &'static str, refused: Refused) -> Box<Answer> {
+    shed(kind, refused);
     Answer::shed()
 }

@@ -130,7 +130,11 @@ fn checked(range: PriceRange) -> Result<PriceRange> {
             "`price.minMinor` and `price.maxMinor` go from 0 to {MAX_AMOUNT_MINOR}."
         )));
     }
-    if range.min_minor.zip(range.max_minor).is_some_and(|(min, max)| min > max) {
+    if range
+        .min_minor
+        .zip(range.max_minor)
+        .is_some_and(|(min, max)| min > max)
+    {
         return Err(Error::bad_request(
             "`price.minMinor` must not be above `price.maxMinor`.",
         ));

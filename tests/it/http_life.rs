@@ -663,3 +663,26 @@ async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
     waiting.await.unwrap().data();
     person.query("{ __typename }").await.data();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_gives_its_place_back_while_its_mutation_waits() {
+    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
+    let mia = app.user("Mia").await;
+    let held = Held::person(&app, &mia).await;
+    let query = json!({ "query": "{ __typename }" });
+    let renamed = json!({ "query": RENAME, "variables": { "name": "Maria" } });
+    let batch = mia
+        .http()
+        .post(mia.url("/graphql"))
+        .bearer_auth(mia.token().unwrap())
+        .json(&json!([query, renamed, query]));
+    let batch = tokio::spawn(batch.send());
+    until_held(&app).await;
+    // It waits for somebody else, and so would everybody who wants to read.
+    mia.query("{ __typename }").await.data();
+    held.release().await;
+    let answers: Value = batch.await.unwrap().unwrap().json().await.unwrap();
+    let answers = answers.as_array().unwrap();
+    assert!(answers.iter().all(|answer| answer["data"].is_object()));
+    assert_eq!(answers.len(), 3);
+}

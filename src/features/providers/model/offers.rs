@@ -82,28 +82,36 @@ impl QueryFragment<Pg> for Offers {
             out.push_sql(" AND s.category_id = ");
             out.push_bind_param::<Uuid, _>(category)?;
         }
-        if let Some(PriceRange {
-            currency,
-            min_minor,
-            max_minor,
-        }) = price
-        {
-            out.push_sql(" AND ps.currency = ");
-            out.push_bind_param::<Text, _>(currency)?;
-            if let Some(min) = min_minor {
-                out.push_sql(" AND ps.price_minor >= ");
-                out.push_bind_param::<BigInt, _>(min)?;
-            }
-            if let Some(max) = max_minor {
-                out.push_sql(" AND ps.price_minor <= ");
-                out.push_bind_param::<BigInt, _>(max)?;
-            }
+        if let Some(range) = price {
+            range.walk_ast(out.reborrow())?;
         }
         if let Some(free) = free {
             out.push_sql(" AND ");
             free.walk_ast(out.reborrow())?;
         }
         out.push_sql(if *of_each { " OFFSET 0)" } else { ")" });
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for PriceRange {
+    /// What must hold of the price `ps` besides.
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Self {
+            currency,
+            min_minor,
+            max_minor,
+        } = self;
+        out.push_sql(" AND ps.currency = ");
+        out.push_bind_param::<Text, _>(currency)?;
+        if let Some(min) = min_minor {
+            out.push_sql(" AND ps.price_minor >= ");
+            out.push_bind_param::<BigInt, _>(min)?;
+        }
+        if let Some(max) = max_minor {
+            out.push_sql(" AND ps.price_minor <= ");
+            out.push_bind_param::<BigInt, _>(max)?;
+        }
         Ok(())
     }
 }
@@ -193,18 +201,48 @@ impl QueryFragment<Pg> for WindowsIn {
     }
 }
 
-/// The prices of a category's services.
-pub(super) struct PricesOfCategory(pub CategoryId);
+/// The prices of a service, of a category's services or in a range, by the index that holds all of these.
+pub(super) struct Prices {
+    pub service_id: Option<ServiceId>,
+    pub category_id: Option<CategoryId>,
+    pub range: Option<PriceRange>,
+}
 
-impl QueryFragment<Pg> for PricesOfCategory {
+impl QueryFragment<Pg> for Prices {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let most = FEW + 1;
-        out.push_sql(&format!(
-            "SELECT ps.provider_id FROM services s CROSS JOIN LATERAL (SELECT provider_id FROM provider_services \
-             WHERE service_id = s.id AND active ORDER BY provider_id LIMIT {most}) ps WHERE s.category_id = "
-        ));
-        out.push_bind_param::<Uuid, _>(&self.0)?;
-        out.push_sql(&format!(" AND s.status = 'ACTIVE' LIMIT {most}"));
+        let of_services = self.service_id.is_some() || self.category_id.is_some();
+        if of_services {
+            out.push_sql("SELECT prices.provider_id FROM services s CROSS JOIN LATERAL (");
+        }
+        out.push_sql("SELECT ps.provider_id FROM provider_services ps WHERE ps.active");
+        if of_services {
+            out.push_sql(" AND ps.service_id = s.id");
+        }
+        if let Some(range) = &self.range {
+            range.walk_ast(out.reborrow())?;
+        }
+        // The order says which index, whatever the planner knows of these values.
+        out.push_sql(match (of_services, &self.range) {
+            (true, None) => " ORDER BY ps.service_id, ps.provider_id",
+            (true, Some(_)) => " ORDER BY ps.service_id, ps.currency, ps.price_minor",
+            (false, _) => " ORDER BY ps.currency, ps.price_minor",
+        });
+        out.push_sql(&format!(" LIMIT {most}"));
+        if of_services {
+            out.push_sql(") AS prices WHERE s.status = 'ACTIVE'");
+        }
+        if let Some(service) = &self.service_id {
+            out.push_sql(" AND s.id = ");
+            out.push_bind_param::<Uuid, _>(service)?;
+        }
+        if let Some(category) = &self.category_id {
+            out.push_sql(" AND s.category_id = ");
+            out.push_bind_param::<Uuid, _>(category)?;
+        }
+        if of_services {
+            out.push_sql(&format!(" LIMIT {most}"));
+        }
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     Provider, ProviderCard, ProviderStatus,
-    offers::{FreeTime, Offers, PriceRange, PricesOfCategory, WindowsIn},
+    offers::{FreeTime, Offers, PriceRange, Prices, WindowsIn},
 };
 use crate::{
     cursor::{Page, PageArgs, Slice},
@@ -275,32 +275,12 @@ fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
             .select(providers::id);
         starts.push(Box::new(Limited::new(rated, most)));
     }
-    let prices = || {
-        provider_services::table
-            .filter(provider_services::active)
-            .select(provider_services::provider_id)
-    };
-    if let Some(service) = filter.service_id {
-        let offering = prices()
-            .filter(provider_services::service_id.eq(service))
-            .order(provider_services::provider_id);
-        starts.push(Box::new(Limited::new(offering, most)));
-    }
-    if let Some(category) = filter.category_id {
-        starts.push(Box::new(PricesOfCategory(category)));
-    }
-    if let Some(range) = filter.price.clone() {
-        let mut offering = prices()
-            .filter(provider_services::currency.eq(range.currency))
-            .order(provider_services::price_minor)
-            .into_boxed::<Pg>();
-        if let Some(min) = range.min_minor {
-            offering = offering.filter(provider_services::price_minor.ge(min));
-        }
-        if let Some(max) = range.max_minor {
-            offering = offering.filter(provider_services::price_minor.le(max));
-        }
-        starts.push(Box::new(Limited::new(offering, most)));
+    if filter.service_id.is_some() || filter.category_id.is_some() || filter.price.is_some() {
+        starts.push(Box::new(Prices {
+            service_id: filter.service_id,
+            category_id: filter.category_id,
+            range: filter.price.clone(),
+        }));
     }
     if let Some(free) = filter.free {
         starts.push(Box::new(WindowsIn(free)));

@@ -1,0 +1,1 @@
+DROP INDEX provider_services_service_price_idx;

@@ -1,6 +1,4 @@
 //! Requests from their beginning to their end: hang-ups, stops, time-outs, panics, slow clients, readiness.
-//!
-//! A lock that the test holds in the database stops a request at a known point.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,74 +18,21 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{oneshot, watch},
-    task::{JoinHandle, JoinSet},
+    task::JoinHandle,
     time::timeout,
 };
 
 use super::support::{
     Client, TestApp,
     cluster::cluster,
-    market::{Market, uuid},
+    held::{Held, LIMIT, RENAME, WAITING, name_of, rename, until_held},
+    market::Market,
     relay::stalling,
 };
-
-/// Long past what any step takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
-
-const RENAME: &str = "mutation Rename($name: String!) {
-    meUpdate(input: { displayName: $name }) { me { user { displayName } } userErrors { code } } }";
-
-/// A transaction of the test's that keeps others waiting.
-struct Held(AsyncPgConnection);
-
-impl Held {
-    async fn by(app: &TestApp, lock: &str) -> Self {
-        let mut conn = app.conn().await;
-        conn.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
-        Self(conn)
-    }
-
-    /// Keeps this person's row from being changed.
-    async fn person(app: &TestApp, person: &Client) -> Self {
-        let id = uuid::<companion::db::ids::UserId>(&person.user_id);
-        Self::by(
-            app,
-            &format!("SELECT FROM users WHERE id = '{id}' FOR UPDATE"),
-        )
-        .await
-    }
-
-    async fn release(mut self) {
-        self.0.batch_execute("COMMIT").await.unwrap();
-    }
-}
-
-const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-    AND application_name IN ('companion', 'companion reads') AND wait_event_type = 'Lock'";
-
-/// Waits until a statement of the server waits for a lock.
-async fn until_held(app: &TestApp) {
-    let held = async { while app.number(WAITING).await == 0 {} };
-    timeout(LIMIT, held).await.expect("a statement waits");
-}
-
-async fn name_of(person: &Client) -> String {
-    let answer = person.query("{ me { user { displayName } } }").await;
-    answer.data()["me"]["user"]["displayName"]
-        .as_str()
-        .unwrap()
-        .to_owned()
-}
 
 async fn until_named(person: &Client, name: &str) {
     let named = async { while name_of(person).await != name {} };
     timeout(LIMIT, named).await.expect("the mutation finishes");
-}
-
-/// Renames in a task of its own.
-fn rename(person: &Client, name: &str) -> JoinHandle<super::support::Answer> {
-    let (person, variables) = (person.clone(), json!({ "name": name }));
-    tokio::spawn(async move { person.post(RENAME, variables).await })
 }
 
 /// Another server on the same application, which can be stopped.
@@ -329,40 +274,6 @@ async fn a_long_statement_is_ended_and_writes_nothing() {
     again.payload("meUpdate");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_waits_too_long_for_a_connection_is_told_when_to_come_back() {
-    let app = TestApp::start_with(|config| {
-        config.database_pool_size = 1;
-        config.timeouts.pool_wait = Duration::from_millis(300);
-    })
-    .await;
-    let mia = app.user("Mia").await;
-    assert_eq!(name_of(&mia).await, "Mia");
-    let held = Held::person(&app, &mia).await;
-    let renamed = rename(&mia, "Maria");
-    until_held(&app).await;
-    let body = json!({ "query": "{ categories { id } }" });
-    let refused = mia
-        .http()
-        .post(mia.url("/graphql"))
-        .json(&body)
-        .send()
-        .await;
-    let refused = refused.unwrap();
-    assert_eq!(refused.status(), 503);
-    let seconds: u64 = refused.headers()["retry-after"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!((1..=60).contains(&seconds), "{seconds}");
-    let refused: Value = refused.json().await.unwrap();
-    assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
-    held.release().await;
-    renamed.await.unwrap().payload("meUpdate");
-    assert_eq!(name_of(&mia).await, "Maria");
-}
-
 /// A gateway with a fault of ours in it.
 struct Broken;
 
@@ -567,122 +478,4 @@ async fn a_database_that_falls_silent_is_missed_in_time_and_found_again() {
     until_ready_is(&app, (503, all)).await;
     silence.send_replace(false);
     until_ready_is(&app, fine).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_has_places_for_twenty_queries_and_for_no_more_than_eighty() {
-    let app = TestApp::start_with(|config| config.database_read_connections = 1).await;
-    let held = Held::by(&app, "LOCK TABLE providers IN ACCESS EXCLUSIVE MODE").await;
-    let person = app.anonymous();
-    let query = "{ providers(first: 1) { nodes { id } } }";
-    let mut crowd: JoinSet<u16> = JoinSet::new();
-    for _ in 0..100 {
-        let person = person.clone();
-        crowd.spawn(async move { person.query(query).await.status });
-    }
-    // Nothing leaves the connection as long as the table is held, so whoever is answered now is one too many.
-    for _ in 0..20 {
-        assert_eq!(crowd.join_next().await.unwrap().unwrap(), 503);
-    }
-    held.release().await;
-    let statuses = crowd.join_all().await;
-    assert!(statuses.iter().all(|status| [200, 503].contains(status)));
-    // How many of the burst came in time is theirs; the usual number has places in any case.
-    let served = statuses.iter().filter(|status| **status == 200).count();
-    assert!((20..=80).contains(&served), "{served}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
-    let app = TestApp::start_with(|config| config.database_pool_size = 1).await;
-    let mia = app.user("Mia").await;
-    assert_eq!(name_of(&mia).await, "Mia");
-    let held = Held::person(&app, &mia).await;
-    let first = rename(&mia, "Maria");
-    until_held(&app).await;
-    // The first has the connection, and ten may wait for it, for a moment.
-    let mut crowd = JoinSet::new();
-    for _ in 0..40 {
-        let renamed = rename(&mia, "Mira");
-        crowd.spawn(async move { renamed.await.unwrap() });
-    }
-    let refused = crowd.join_next().await.unwrap().unwrap();
-    assert_eq!(
-        (refused.status, refused.error_code()),
-        (503, "UNAVAILABLE"),
-        "{:#}",
-        refused.body
-    );
-    // Nor does a payment event wait, which comes again.
-    let event = mia.http().post(mia.url("/v1/payments/webhook")).body("{}");
-    let event = event.send().await.unwrap();
-    assert_eq!(event.status(), 503);
-    assert_eq!(event.headers()["retry-after"], "1");
-    held.release().await;
-    first.await.unwrap().data();
-    let statuses: Vec<u16> = crowd
-        .join_all()
-        .await
-        .iter()
-        .map(|one| one.status)
-        .collect();
-    assert!(statuses.contains(&200), "{statuses:?}");
-    assert!(statuses.iter().all(|status| [200, 503].contains(status)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
-    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
-    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
-    let person = app.anonymous();
-    let waiting = tokio::spawn({
-        let person = person.clone();
-        async move { person.query("{ cities { id } }").await }
-    });
-    until_held(&app).await;
-
-    let query = json!({ "query": "{ __typename }" });
-    // Of a batch everything is, a mutation that would have come first too.
-    let logout = "mutation { authLogout(refreshToken: \"x\") { userErrors { code } } }";
-    for asked in [query.clone(), json!([{ "query": logout }, query])] {
-        let request = person.http().post(person.url("/graphql")).json(&asked);
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 503);
-        assert_eq!(response.headers()["retry-after"], "1");
-        // No points were taken.
-        assert!(response.headers().get("ratelimit").is_none());
-        let body: serde_json::Value = response.json().await.unwrap();
-        assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
-        assert!(body.get("data").is_none(), "{body}");
-    }
-    // A mutation is none of them.
-    let mutation = person.query(logout).await;
-    assert_ne!(mutation.status, 503, "{:#}", mutation.body);
-
-    held.release().await;
-    waiting.await.unwrap().data();
-    person.query("{ __typename }").await.data();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_gives_its_place_back_while_its_mutation_waits() {
-    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
-    let mia = app.user("Mia").await;
-    let held = Held::person(&app, &mia).await;
-    let query = json!({ "query": "{ __typename }" });
-    let renamed = json!({ "query": RENAME, "variables": { "name": "Maria" } });
-    let batch = mia
-        .http()
-        .post(mia.url("/graphql"))
-        .bearer_auth(mia.token().unwrap())
-        .json(&json!([query, renamed, query]));
-    let batch = tokio::spawn(batch.send());
-    until_held(&app).await;
-    // It waits for somebody else, and so would everybody who wants to read.
-    mia.query("{ __typename }").await.data();
-    held.release().await;
-    let answers: Value = batch.await.unwrap().unwrap().json().await.unwrap();
-    let answers = answers.as_array().unwrap();
-    assert!(answers.iter().all(|answer| answer["data"].is_object()));
-    assert_eq!(answers.len(), 3);
 }

@@ -20,6 +20,7 @@ mod boundary;
 mod catalog;
 mod crash;
 mod crossing;
+mod crowds;
 mod demo;
 mod disputes;
 mod email_codes;

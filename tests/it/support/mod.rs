@@ -10,6 +10,7 @@ mod booked;
 mod client;
 pub mod cluster;
 pub mod fake_stripe;
+pub mod held;
 pub mod mail;
 mod make;
 pub mod market;

@@ -1,0 +1,163 @@
+//! More requests than are worked on: whoever finds no place is told at once when to come back.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::support::{
+    TestApp,
+    held::{Held, RENAME, name_of, rename, until_held},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_too_long_for_a_connection_is_told_when_to_come_back() {
+    let app = TestApp::start_with(|config| {
+        config.database_pool_size = 1;
+        config.timeouts.pool_wait = Duration::from_millis(300);
+    })
+    .await;
+    let mia = app.user("Mia").await;
+    assert_eq!(name_of(&mia).await, "Mia");
+    let held = Held::person(&app, &mia).await;
+    let renamed = rename(&mia, "Maria");
+    until_held(&app).await;
+    let body = json!({ "query": "{ categories { id } }" });
+    let refused = mia
+        .http()
+        .post(mia.url("/graphql"))
+        .json(&body)
+        .send()
+        .await;
+    let refused = refused.unwrap();
+    assert_eq!(refused.status(), 503);
+    let seconds: u64 = refused.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    let refused: Value = refused.json().await.unwrap();
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    held.release().await;
+    renamed.await.unwrap().payload("meUpdate");
+    assert_eq!(name_of(&mia).await, "Maria");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_has_places_for_twenty_queries_and_for_no_more_than_eighty() {
+    let app = TestApp::start_with(|config| config.database_read_connections = 1).await;
+    let held = Held::by(&app, "LOCK TABLE providers IN ACCESS EXCLUSIVE MODE").await;
+    let person = app.anonymous();
+    let query = "{ providers(first: 1) { nodes { id } } }";
+    let mut crowd: JoinSet<u16> = JoinSet::new();
+    for _ in 0..100 {
+        let person = person.clone();
+        crowd.spawn(async move { person.query(query).await.status });
+    }
+    // Nothing leaves the connection as long as the table is held, so whoever is answered now is one too many.
+    for _ in 0..20 {
+        assert_eq!(crowd.join_next().await.unwrap().unwrap(), 503);
+    }
+    held.release().await;
+    let statuses = crowd.join_all().await;
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)));
+    // How many of the burst came in time is theirs; the usual number has places in any case.
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    assert!((20..=80).contains(&served), "{served}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
+    let app = TestApp::start_with(|config| config.database_pool_size = 1).await;
+    let mia = app.user("Mia").await;
+    assert_eq!(name_of(&mia).await, "Mia");
+    let held = Held::person(&app, &mia).await;
+    let first = rename(&mia, "Maria");
+    until_held(&app).await;
+    // The first has the connection, and ten may wait for it, for a moment.
+    let mut crowd = JoinSet::new();
+    for _ in 0..40 {
+        let renamed = rename(&mia, "Mira");
+        crowd.spawn(async move { renamed.await.unwrap() });
+    }
+    let refused = crowd.join_next().await.unwrap().unwrap();
+    assert_eq!(
+        (refused.status, refused.error_code()),
+        (503, "UNAVAILABLE"),
+        "{:#}",
+        refused.body
+    );
+    // Nor does a payment event wait, which comes again.
+    let event = mia.http().post(mia.url("/v1/payments/webhook")).body("{}");
+    let event = event.send().await.unwrap();
+    assert_eq!(event.status(), 503);
+    assert_eq!(event.headers()["retry-after"], "1");
+    held.release().await;
+    first.await.unwrap().data();
+    let statuses: Vec<u16> = crowd
+        .join_all()
+        .await
+        .iter()
+        .map(|one| one.status)
+        .collect();
+    assert!(statuses.contains(&200), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 503].contains(status)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
+    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
+    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
+    let person = app.anonymous();
+    let waiting = tokio::spawn({
+        let person = person.clone();
+        async move { person.query("{ cities { id } }").await }
+    });
+    until_held(&app).await;
+
+    let query = json!({ "query": "{ __typename }" });
+    // Of a batch everything is, a mutation that would have come first too.
+    let logout = "mutation { authLogout(refreshToken: \"x\") { userErrors { code } } }";
+    for asked in [query.clone(), json!([{ "query": logout }, query])] {
+        let request = person.http().post(person.url("/graphql")).json(&asked);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "1");
+        // No points were taken.
+        assert!(response.headers().get("ratelimit").is_none());
+        let body: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(body["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+        assert!(body.get("data").is_none(), "{body}");
+    }
+    // A mutation is none of them.
+    let mutation = person.query(logout).await;
+    assert_ne!(mutation.status, 503, "{:#}", mutation.body);
+
+    held.release().await;
+    waiting.await.unwrap().data();
+    person.query("{ __typename }").await.data();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_gives_its_place_back_while_its_mutation_waits() {
+    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
+    let mia = app.user("Mia").await;
+    let held = Held::person(&app, &mia).await;
+    let query = json!({ "query": "{ __typename }" });
+    let renamed = json!({ "query": RENAME, "variables": { "name": "Maria" } });
+    let batch = mia
+        .http()
+        .post(mia.url("/graphql"))
+        .bearer_auth(mia.token().unwrap())
+        .json(&json!([query, renamed, query]));
+    let batch = tokio::spawn(batch.send());
+    until_held(&app).await;
+    // It waits for somebody else, and so would everybody who wants to read.
+    mia.query("{ __typename }").await.data();
+    held.release().await;
+    let answers: Value = batch.await.unwrap().unwrap().json().await.unwrap();
+    let answers = answers.as_array().unwrap();
+    assert!(answers.iter().all(|answer| answer["data"].is_object()));
+    assert_eq!(answers.len(), 3);
+}

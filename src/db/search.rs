@@ -27,8 +27,8 @@ use diesel::{
 /// So far an order is walked. A condition that `h` of a table's `n` rows fulfil fills a page of 20 after `20 n / h`: of a
 /// million rows, whatever 10 000 fulfil.
 pub const NEAR: i64 = 2000;
-/// As many rows of a condition are looked at and sorted in some tens of milliseconds. What fewer of a million fulfil is not near, so
-/// that up to there one of the two steps finds whatever is spread evenly.
+/// As many rows of a condition are looked at and sorted in some tens of milliseconds. What fewer of a million fulfil is not
+/// near, so that up to there one of the two steps finds whatever is spread evenly.
 pub const FEW: i64 = 10_000;
 
 /// A piece of a statement.

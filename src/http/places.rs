@@ -180,12 +180,12 @@ impl Places {
 }
 
 impl Queue {
-    /// Before a pool of so many connections: two for each wait usually, ten in a burst, and one for every second while a
-    /// crowd stays.
+    /// Before a pool of so many connections: five for each wait usually, ten in a burst, and one for every second while a
+    /// crowd stays. Each has its turn after some 5 ms: who writes on 50 connections at once is not too many for ten.
     pub fn before(connections: usize) -> Self {
         Self {
             bounds: Bounds {
-                usual: connections * 2,
+                usual: connections * 5,
                 most: connections * 10,
                 strained: connections.div_ceil(2),
             },
@@ -198,8 +198,12 @@ impl Queue {
     /// # Errors
     /// When it would wait for too long.
     pub fn join(&self, waiting: usize) -> Result<(), Refused> {
+        self.join_at(waiting, Instant::now)
+    }
+
+    fn join_at(&self, waiting: usize, now: impl Fn() -> Instant) -> Result<(), Refused> {
         let mut crowd = self.crowd.lock().unwrap_or_else(PoisonError::into_inner);
-        self.bounds.admit(&mut crowd, waiting, Instant::now)
+        self.bounds.admit(&mut crowd, waiting, now)
     }
 }
 
@@ -283,6 +287,21 @@ mod tests {
         inside.push(enter(600).unwrap());
         inside.extend((0..12).map(|_| enter(700).unwrap()));
         assert!(enter(700).is_err());
+    }
+
+    #[test]
+    fn a_pool_of_ten_serves_fifty_who_wait_all_the_time_and_no_more() {
+        let queue = Queue::before(10);
+        let start = Instant::now();
+        let join =
+            |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
+        assert!((0..60_000).step_by(10).all(|at| join(49, at).is_ok()));
+        // Twice as many for half a second.
+        assert!((60_000..60_500).step_by(10).all(|at| join(99, at).is_ok()));
+        assert_eq!(join(50, 60_500).unwrap_err(), Refused { first: true });
+        // Then those who are answered soon.
+        assert_eq!(join(5, 60_501).unwrap_err(), Refused { first: false });
+        assert!(join(4, 60_502).is_ok());
     }
 
     #[test]

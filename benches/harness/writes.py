@@ -160,7 +160,7 @@ def measure(cluster: Cluster, database: str, reads: Reads, rounds: int, seconds:
     """operation → figures, as the reads have them."""
     # Enough for the fastest that any of them can be.
     most = int(seconds * 6000)
-    writes = Writes(cluster, database, reads, orders=46000)
+    writes = Writes(cluster, database, reads, orders=64000)
     # There are only so many orders to pay, some of them in the mix, and what is taken and not sent is gone.
     webhooks = int(writes.orders * 0.75 / (len(modes) * rounds))
     found: dict[str, dict] = {operation: {} for operation in (*OPERATIONS, "mixed")}

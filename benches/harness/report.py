@@ -417,7 +417,8 @@ def plans(found: dict) -> str:
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
             + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
               "Searches look at the next 2 000 rows of their order, and where those don't fill the page, at what a condition's index leads to if "
-              "that is no more than 10 000; what is sorted where that is not enough, and combined filters, which start at their most selective index, are listed with what they read.\n\n"
+              "that is no more than 10 000; what is sorted where that is not enough, and combined filters, which start at their most selective "
+              "index, are listed with what they read.\n\n"
             + table(["list", "statements", "most rows a node reads", "ms in all", "bound", ""], rows))
 
 

@@ -1,6 +1,6 @@
 //! What grows with every day is read no further than a page needs: each order alone and with each single filter, by the
-//! row counts of the plans, for values that are frequent and for such that are rare. And what a search finds in its three
-//! steps is what sorting everything finds.
+//! row counts of the plans, for values that are frequent and for such that are rare, and with a service and a price that are
+//! rare only together. And what a search finds in its three steps is what sorting everything finds.
 
 use companion::{
     cursor::{self, Page, PageArgs},

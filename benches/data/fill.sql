@@ -40,7 +40,7 @@ CREATE TEMPORARY TABLE later AS
     FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace s ON s.oid = t.relnamespace
     WHERE s.nspname = 'public'
       AND t.relname IN ('users', 'user_roles', 'providers', 'provider_services', 'bookings', 'booking_events', 'reviews',
-                        'orders', 'order_lines', 'boundary_acknowledgements', 'sessions', 'audit_events')
+                        'orders', 'order_lines', 'boundary_acknowledgements', 'sessions', 'audit_events', 'availabilities')
       AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid);
 SELECT format('DROP INDEX %s', name) FROM later \gexec
 
@@ -110,15 +110,17 @@ SELECT pg_temp.id('user', 0), id, pg_temp.at(0) FROM roles WHERE name IN ('USER'
 INSERT INTO sessions (id, user_id, device_name, ip_address, created_at, last_used_at, expires_at)
 VALUES (pg_temp.id('session', 0), pg_temp.id('user', 0), 'Staff', '127.0.0.1', pg_temp.at(0), pg_temp.at(0), '2099-01-01Z');
 
--- What each provider p offers: two services of the 20, each at one of 40 prices. Numbers of h with another k are shifted
--- copies of each other, so that each of these is scattered from the one before.
+-- What each provider p offers: two services of the 20, each at one of 40 prices; and a fourth of them are open to be booked.
+-- Numbers of h with another k are shifted copies of each other, so that each of these is scattered from the one before. After
+-- two steps a number still shows through, so that who is open is three from the nearest price.
 CREATE TEMPORARY TABLE offer AS
-SELECT p, two.k, two.service_no, two.minor, (ARRAY[60, 90, 120])[1 + (p + two.k) % 3] AS minutes
+SELECT p, two.k, two.service_no, two.minor, (ARRAY[60, 90, 120])[1 + (p + two.k) % 3] AS minutes, e.no % 4 = 0 AS is_open
 FROM generate_series(1, :n::bigint) p
 CROSS JOIN LATERAL (SELECT pg_temp.h(p, 14) AS no) a
 CROSS JOIN LATERAL (SELECT pg_temp.h(a.no, 15) AS no) b
 CROSS JOIN LATERAL (SELECT pg_temp.h(b.no, 16) AS no) c
 CROSS JOIN LATERAL (SELECT pg_temp.h(c.no, 17) AS no) d
+CROSS JOIN LATERAL (SELECT pg_temp.h(pg_temp.h(pg_temp.h(d.no, 18), 19), 20) AS no) e
 CROSS JOIN LATERAL (VALUES (0, a.no % 20, 2000 + c.no % 40 * 250),
                            (1, (a.no + 1 + b.no % 19) % 20, 2000 + d.no % 40 * 250)) two (k, service_no, minor);
 CREATE UNIQUE INDEX ON offer (p, k);
@@ -181,6 +183,16 @@ SELECT pg_temp.id('price', p * 3 + k), pg_temp.id('provider', p), services.id,
        CASE WHEN p % 53 <> 49 THEN min(minor) OVER (PARTITION BY p) END
 FROM offer JOIN city ON city.no = p % 100 JOIN services ON services.id = pg_temp.id('service', service_no)
 ORDER BY p, k;
+
+-- Bookable windows, one a day for two weeks that no run lives to see: what the writes book are days of their own. They are all
+-- from 9 to 17, so that a stretch of some hours is in a fourth of everybody's windows, or in nobody's.
+INSERT INTO availabilities (id, provider_id, starts_at, ends_at, created_at)
+SELECT pg_temp.id('window', day * :n + p), pg_temp.id('provider', p), opens, opens + interval '8 hours',
+       pg_temp.at(:n) + day * interval '1 day'
+FROM generate_series(0, 13::bigint) day
+CROSS JOIN LATERAL (SELECT timestamptz '2090-01-01 09:00:00Z' + day * interval '1 day' AS opens) at
+JOIN offer ON offer.k = 0 AND offer.is_open
+ORDER BY day, p;
 
 INSERT INTO bookings (id, client_id, provider_id, service_id, state, version, starts_at, ends_at, note, price_minor, currency,
                       duration_minutes, cancellation_policy, boundary_version, buffer_before_minutes, buffer_after_minutes,

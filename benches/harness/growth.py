@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 import tomllib
 from dataclasses import replace
 
@@ -18,12 +17,13 @@ from .sign import access_token
 from .writes import Writes
 
 LISTS = settings.BENCHES / "operations" / "lists.toml"
-# What a page of 20 may read in one node of a plan: 20 and one more, where the index knows an instant alone the next
-# one, and for each of them at most three below.
-PAGE = 22
-PAGE_BELOW = 3 * 20 + 4
-# What a search may: the next 2 000 rows of the order (src/db/search.rs) with two prices each, and then what hangs on a page.
-SEARCH = 2 * 2000 + PAGE_BELOW
+# As many rows a list asks for that doesn't say how many.
+FIRST = 20
+# So many rows of the order a search may look at for each row that it reads, the one after the page among them, and so many
+# times as many where those don't fill the page (src/db/search.rs); a provider has two prices.
+LOOKED_AT = 100
+AGAIN = 5
+PRICES = 2
 # A table of fewer rows doesn't grow with the market: categories, cities, roles.
 GROWING = 5000
 
@@ -49,6 +49,21 @@ def check(cluster: Cluster, database: str) -> dict:
     return {"rows": int(rows), "checked": checked, "broken": broken, "scans_of_listed": True}
 
 
+def page(first: int) -> int:
+    """What a page may read in one node of a plan: its rows and one more, and where the index knows an instant alone the next."""
+    return first + 2
+
+
+def page_below(first: int) -> int:
+    """What hangs on the rows of a page: for each of them at most three, and a few for what is asked beside."""
+    return 3 * first + 4
+
+
+def search(first: int) -> int:
+    """What a search may: the rows of the order that it looks at, with their prices, and then what hangs on its page."""
+    return AGAIN * LOOKED_AT * (first + 1) * PRICES + page_below(first)
+
+
 def placeholders(cluster: Cluster, database: str, known: Known, probe: Probe) -> dict[str, str]:
     """What $NAME stands for."""
     client = known.sessions[0][1]
@@ -57,26 +72,27 @@ def placeholders(cluster: Cluster, database: str, known: Known, probe: Probe) ->
             'provider', (SELECT provider_id FROM reviews ORDER BY id LIMIT 1),
             'service', (SELECT id FROM services ORDER BY title LIMIT 1),
             'category', (SELECT category_id FROM services ORDER BY title LIMIT 1),
+            'other_category', (SELECT category_id FROM services
+                WHERE category_id <> (SELECT category_id FROM services ORDER BY title LIMIT 1) ORDER BY title LIMIT 1),
             'booking', (SELECT id FROM bookings WHERE client_id = '{client}' ORDER BY id DESC LIMIT 1),
             'role', (SELECT id FROM roles WHERE name = 'ADMIN'))""", database)
     found = {
         "CITY": typed("cty", known.cities[7]), "PROVIDER": typed("prv", facts["provider"]), "SERVICE": typed("srv", facts["service"]),
-        "CATEGORY": typed("cat", facts["category"]), "BOOKING": typed("bkg", facts["booking"]), "ROLE": typed("rol", facts["role"]),
-        "SOON": days_ahead(2), "LATER": days_ahead(9), "CLIENT": typed("usr", client), "FROM": "2025-01-02T00:00:00Z", "TO": "2025-01-20T00:00:00Z",
+        "CATEGORY": typed("cat", facts["category"]), "OTHER_CATEGORY": typed("cat", facts["other_category"]),
+        "BOOKING": typed("bkg", facts["booking"]), "ROLE": typed("rol", facts["role"]), "CLIENT": typed("usr", client),
+        "FROM": "2025-01-02T00:00:00Z", "TO": "2025-01-20T00:00:00Z",
+        # In a window of data/fill.sql; those are from 9 to 17.
+        "SOON": "2090-01-03T10:00:00Z", "LATER": "2090-01-03T15:00:00Z",
     }
     status, body = probe.server.post(post("{ providers(first: 100) { pageInfo { endCursor } } }"))
     found["CURSOR_RATING"] = json.loads(body)["data"]["providers"]["pageInfo"]["endCursor"]
     return found
 
 
-def days_ahead(days: int) -> str:
-    return time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(time.time() + days * 86400))
-
-
 def check_one(cluster: Cluster, database: str, growing: set[str], probe: Probe, one: dict, values: dict[str, str], token: str | None) -> dict:
     query = re.sub(r"\$([A-Z_]+)", lambda match: f'"{values[match.group(1)]}"', one["query"])
     request = Request(post(query), token=token)
-    kind = one.get("kind", "page")
+    kind, first = one.get("kind", "page"), one.get("first", FIRST)
     found = {"name": one["name"], "kind": kind, "statements": 0, "rows": 0, "ms": 0.0, "problems": []}
     try:
         probe.send(request)
@@ -96,9 +112,9 @@ def check_one(cluster: Cluster, database: str, growing: set[str], probe: Probe, 
             found["ms"] += plan["Execution Time"]
             for table in sorted(scanned):
                 found["problems"].append(f"reads {table} from end to end")
-            bound = PAGE if number == 0 else PAGE_BELOW
+            bound = page(first) if number == 0 else page_below(first)
             if kind == "search":
-                bound = SEARCH
+                bound = search(first)
             # What is listed may read what its most selective index holds.
             if kind != "listed" and most > bound:
                 found["problems"].append(f"a node of statement {found['statements']} reads {most} rows, more than {bound}")
@@ -147,7 +163,7 @@ def work(plan: dict, growing: set[str]) -> tuple[int, set[str]]:
     if table in growing:
         removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
         most = int((plan["Actual Rows"] + removed) * max(1, plan["Actual Loops"]))
-        if plan["Node Type"] == "Seq Scan" and most > PAGE:
+        if plan["Node Type"] == "Seq Scan" and most > page(FIRST):
             scanned = {table}
     for child in plan.get("Plans", []):
         below, tables = work(child, growing)

@@ -416,9 +416,9 @@ def plans(found: dict) -> str:
         verdict = f"**{len(broken)} break the rule:** {', '.join(broken)}."
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
             + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
-              "Searches look at the next 2 000 rows of their order, and where those don't fill the page, at what a condition's index leads to if "
-              "that is no more than 10 000; what is sorted where that is not enough, and combined filters, which start at their most selective "
-              "index, are listed with what they read.\n\n"
+              "Searches look at the next hundred rows of their order for each row of the page, then at what the index of the rarest "
+              "condition leads to, then at five hundred rows of the order; what all of this doesn't find is sorted. That, and combined "
+              "filters, are listed with what they read.\n\n"
             + table(["list", "statements", "most rows a node reads", "ms in all", "bound", ""], rows))
 
 

@@ -2,17 +2,20 @@
 //!
 //! Either of the planner's two ways can read the whole table: sorting all that match, when that is nearly everything, or
 //! walking the order's index until a page has matched, when that is nearly nothing. And it chooses by guesses, which for
-//! texts are wild. So the statement itself looks, in three steps of which each is for what the one before did not find:
+//! texts are wild. So the statement itself looks, in four steps of which each is for what the ones before did not find:
 //!
-//! 1. **Near.** What many rows fulfil soon fills a page in the order: the next [`NEAR`] rows of its index are looked at,
-//!    one by one until the page is full. Where an index of another table holds one of the conditions in this order, that one
-//!    is walked ([`Walk`]), and all that is met fulfils it.
-//! 2. **Few.** What is left to find is rare. The index of each condition is asked for its first rows. Where one has no
-//!    more than [`FEW`], those are all that can match: they are looked at and sorted.
-//! 3. **All.** Every condition lets many through, but not where the page is, because it has to do with the order (names
-//!    with a Z, by name): what matches is sorted, and the planner chooses how it is found.
+//! 1. **Near.** What many rows fulfil soon fills a page in the order: for each row of the page the next [`NEAR`] rows of its
+//!    index are looked at, one by one until the page is full. Where an index of another table holds one of the conditions in
+//!    this order, that one is walked ([`Walk`]), and all that is met fulfils it.
+//! 2. **Few.** What is left to find is rare. The index of each condition is asked for its first rows. The smallest set that
+//!    an index has whole holds all that can match: they are looked at and sorted.
+//! 3. **Far.** Every condition lets many through, and few rows fulfil all of them: the order is walked on, [`FAR`] times as
+//!    far.
+//! 4. **All.** Where the page is has to do with the order (names with a Z, by name), or next to nothing fulfils everything:
+//!    what matches is sorted, and the planner chooses how it is found.
 //!
-//! The page is the same whichever step finds it.
+//! The page is the same whichever step finds it. What matches is counted by the second step, and by the planner where there
+//! is no small set.
 
 use std::{fmt, marker::PhantomData};
 
@@ -20,16 +23,23 @@ use diesel::{
     expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate},
     pg::Pg,
     prelude::*,
-    query_builder::{AstPass, QueryFragment, QueryId},
-    sql_types::{Bool, Text},
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{BigInt, Bool, Text},
 };
 
-/// So far an order is walked. A condition that `h` of a table's `n` rows fulfil fills a page of 20 after `20 n / h`: of a
-/// million rows, whatever 10 000 fulfil.
-pub const NEAR: i64 = 2000;
-/// As many rows of a condition are looked at and sorted in some tens of milliseconds. What fewer of a million fulfil is not
-/// near, so that up to there one of the two steps finds whatever is spread evenly.
-pub const FEW: i64 = 10_000;
+use crate::cursor::LARGEST_COUNT;
+
+/// So far an order is walked for each row of the page: what two of a hundred rows fulfil nearly always fills it.
+pub const NEAR: i64 = 100;
+/// So many times as far it is walked where no condition alone is rare.
+pub const FAR: i64 = 5;
+/// As many rows of a condition are looked at and sorted in a quarter of a second, if its index tells which they are.
+pub const MANY: i64 = 50_000;
+/// As many where the rows must be looked at to know them, as with an index of trigrams. A condition that more of a million
+/// rows fulfil is found by walking, if it is spread evenly.
+pub const FEW: i64 = 5_000;
+/// With so few in sight no row is looked at to find fewer.
+const ENOUGH: i64 = 1_000;
 
 /// A piece of a statement.
 pub type Piece = Box<dyn QueryFragment<Pg> + Send>;
@@ -46,9 +56,11 @@ pub struct Search {
     /// What the index of a condition is entered by, where the condition itself tells the planner nothing of it; too dear to be
     /// asked of a row that is found already.
     pub entered: Vec<Piece>,
-    /// For each of those that has an index: the ids of [`FEW`] and one rows, or of more that include them, by that index
+    /// For each of those that has an index: the ids of [`MANY`] and one rows, or of more that include them, by that index
     /// and nothing else; each a whole `SELECT`.
     pub starts: Vec<Piece>,
+    /// The same of the text, whose rows must be looked at: of [`FEW`] and one.
+    pub text_start: Option<Piece>,
     /// What is walked instead of the order's own index.
     pub walk: Option<Walk>,
 }
@@ -92,6 +104,14 @@ impl<T> fmt::Debug for Found<T> {
 }
 
 impl Search {
+    /// How many match in the table.
+    pub fn number(self, table: &'static str) -> Number {
+        Number {
+            search: self,
+            table,
+        }
+    }
+
     /// The condition for this page; the table's name is that of `T`.
     pub fn found<T>(self, table: &'static str, place: Place) -> Found<T> {
         Found {
@@ -122,6 +142,30 @@ impl<T> QueryId for Found<T> {
 }
 
 type Out<'a, 'b> = AstPass<'a, 'b, Pg>;
+
+/// One of the two times that the order is walked.
+struct Look {
+    /// The name of the rows that are taken in, and of those of them that match.
+    keys: &'static str,
+    found: &'static str,
+    /// So many times [`NEAR`].
+    times: i64,
+    /// Which must have been short before.
+    after: Option<&'static Look>,
+}
+
+const NEAR_LOOK: Look = Look {
+    keys: "next",
+    found: "near",
+    times: 1,
+    after: None,
+};
+const FAR_LOOK: Look = Look {
+    keys: "farther",
+    found: "far",
+    times: FAR,
+    after: Some(&NEAR_LOOK),
+};
 
 /// `true AND …` of conditions.
 fn all<'b>(conditions: &'b [Piece], out: &mut Out<'_, 'b>) -> QueryResult<()> {
@@ -201,25 +245,36 @@ impl<T> Found<T> {
         }
     }
 
+    /// How many rows of the order a look takes in.
+    fn reach(&self, look: &Look) -> i64 {
+        self.place.limit * NEAR * look.times
+    }
+
     /// The keys of the next rows of the order, from the index alone.
-    fn next<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
-        out.push_sql("next AS MATERIALIZED (SELECT ");
+    fn next<'b>(&'b self, look: &Look, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        out.push_sql(&format!("{} AS MATERIALIZED (SELECT ", look.keys));
         columns(self.walked(), out, |number| format!(" AS k{number}"))?;
         out.push_sql(&format!(" FROM {} WHERE ", self.walked_table()));
         self.held_walked(out)?;
-        self.ordered(self.walked(), out, NEAR)?;
+        if let Some(after) = look.after {
+            let short = self.is_short(after);
+            out.push_sql(&format!(" AND {short} AND NOT EXISTS (SELECT FROM few)"));
+        }
+        self.ordered(self.walked(), out, self.reach(look))?;
         out.push_sql(")");
         Ok(())
     }
 
-    /// Up to the last of them. The CASE hides the conditions from the planner, which would enter an index of theirs.
-    fn near<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+    /// What is found up to the last of them. The CASE hides the conditions from the planner, which would enter an index of
+    /// theirs.
+    fn look<'b>(&'b self, look: &Look, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        self.next(look, out)?;
         let (end, back) = if self.place.down {
             (">=", "ASC")
         } else {
             ("<=", "DESC")
         };
-        out.push_sql(", near AS MATERIALIZED (SELECT ");
+        out.push_sql(&format!(", {} AS MATERIALIZED (SELECT ", look.found));
         if self.search.walk.is_some() {
             out.push_sql("DISTINCT ON (");
             plain(self.walked(), out)?;
@@ -233,8 +288,9 @@ impl<T> Found<T> {
         out.push_sql(" AND (");
         plain(self.walked(), out)?;
         out.push_sql(&format!(
-            ") {end} (SELECT {} FROM next ORDER BY {} LIMIT 1) AND CASE WHEN ",
+            ") {end} (SELECT {} FROM {} ORDER BY {} LIMIT 1) AND CASE WHEN ",
             self.keys(""),
+            look.keys,
             self.keys(back)
         ));
         self.each(out)?;
@@ -270,24 +326,48 @@ impl<T> Found<T> {
         keys.join(", ")
     }
 
-    /// Whether the first step came to its end without a full page.
-    fn is_short(&self) -> String {
-        let limit = self.place.limit;
-        format!("(SELECT count(*) FROM near) < {limit} AND (SELECT count(*) FROM next) = {NEAR}")
+    /// Whether a look came to its end without a full page.
+    fn is_short(&self, look: &Look) -> String {
+        let Look { keys, found, .. } = look;
+        let (limit, reach) = (self.place.limit, self.reach(look));
+        format!(
+            "(SELECT count(*) FROM {found}) < {limit} AND (SELECT count(*) FROM {keys}) = {reach}"
+        )
+    }
+}
+
+impl Search {
+    /// Whether a row matches.
+    fn matches<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        all(&self.held, out)?;
+        out.push_sql(" AND ");
+        all(&self.rest, out)
     }
 
-    /// The smallest set that holds all that match; without a start there is none.
-    fn few<'b>(&'b self, out: &mut Out<'_, 'b>) -> QueryResult<()> {
-        out.push_sql(", few AS MATERIALIZED (SELECT start.ids FROM (VALUES (NULL::uuid[])");
-        for start in &self.search.starts {
+    /// The smallest set that holds all that match, if a condition's index has one; asked for under this condition alone.
+    fn few<'b>(&'b self, only_if: &str, out: &mut Out<'_, 'b>) -> QueryResult<()> {
+        let smallest = |most: i64| {
+            format!("cardinality(start.ids) <= {most} ORDER BY cardinality(start.ids) LIMIT 1)")
+        };
+        out.push_sql("known AS MATERIALIZED (SELECT start.ids FROM (VALUES (NULL::uuid[])");
+        for start in &self.starts {
             out.push_sql(", (ARRAY(");
             start.walk_ast(out.reborrow())?;
             out.push_sql("))");
         }
-        out.push_sql(&format!(
-            ") AS start (ids) WHERE {} AND cardinality(start.ids) <= {FEW} ORDER BY cardinality(start.ids) LIMIT 1)",
-            self.is_short()
-        ));
+        out.push_sql(&format!(") AS start (ids) WHERE {only_if} AND "));
+        out.push_sql(&smallest(MANY));
+        out.push_sql(", few AS MATERIALIZED (SELECT start.ids FROM (SELECT known.ids FROM known");
+        if let Some(start) = &self.text_start {
+            out.push_sql(" UNION ALL (SELECT text.ids FROM (SELECT ARRAY(");
+            start.walk_ast(out.reborrow())?;
+            out.push_sql(&format!(
+                ") AS ids WHERE {only_if} AND NOT EXISTS (SELECT FROM known WHERE cardinality(known.ids) <= {ENOUGH}) OFFSET 0) AS text \
+                 WHERE cardinality(text.ids) <= {FEW})"
+            ));
+        }
+        out.push_sql(") AS start WHERE ");
+        out.push_sql(&smallest(MANY));
         Ok(())
     }
 }
@@ -298,11 +378,13 @@ impl<T> QueryFragment<Pg> for Found<T> {
         out.unsafe_to_cache_prepared();
         let (table, limit) = (self.table, self.place.limit);
         out.push_sql(&format!("{table}.id = ANY (ARRAY(WITH "));
-        self.next(&mut out)?;
-        self.near(&mut out)?;
-        self.few(&mut out)?;
+        self.look(&NEAR_LOOK, &mut out)?;
+        out.push_sql(", ");
+        self.search.few(&self.is_short(&NEAR_LOOK), &mut out)?;
+        out.push_sql(", ");
+        self.look(&FAR_LOOK, &mut out)?;
         out.push_sql(&format!(
-            " SELECT near.id FROM near UNION ALL (SELECT {table}.id FROM {table} \
+            " SELECT near.id FROM near UNION ALL SELECT far.id FROM far UNION ALL (SELECT {table}.id FROM {table} \
              WHERE {table}.id = ANY ((SELECT few.ids FROM few)::uuid[]) AND "
         ));
         self.held(&mut out)?;
@@ -315,8 +397,8 @@ impl<T> QueryFragment<Pg> for Found<T> {
             format!(" AS k{number}")
         })?;
         out.push_sql(&format!(
-            ", {table}.id FROM {table} WHERE {} AND NOT EXISTS (SELECT FROM few) AND ",
-            self.is_short()
+            ", {table}.id FROM {table} WHERE {} AND ",
+            self.is_short(&FAR_LOOK)
         ));
         self.held(&mut out)?;
         out.push_sql(" AND ");
@@ -328,6 +410,52 @@ impl<T> QueryFragment<Pg> for Found<T> {
             " OFFSET 0) AS found ORDER BY {} LIMIT {limit})))",
             self.keys(direction)
         ));
+        Ok(())
+    }
+}
+
+/// How many rows match, up to [`LARGEST_COUNT`] and one.
+pub struct Number {
+    search: Search,
+    table: &'static str,
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Number")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Query for Number {
+    type SqlType = BigInt;
+}
+
+// As that of `Found`.
+impl QueryId for Number {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl QueryFragment<Pg> for Number {
+    fn walk_ast<'b>(&'b self, mut out: Out<'_, 'b>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        let Self { search, table } = self;
+        out.push_sql("SELECT count(*) FROM (WITH ");
+        search.few("true", &mut out)?;
+        let each = format!("SELECT {table}.id FROM {table} WHERE");
+        out.push_sql(&format!(
+            " ({each} {table}.id = ANY ((SELECT few.ids FROM few)::uuid[]) AND "
+        ));
+        search.matches(&mut out)?;
+        out.push_sql(&format!(
+            ") UNION ALL ({each} NOT EXISTS (SELECT FROM few) AND "
+        ));
+        search.matches(&mut out)?;
+        out.push_sql(" AND ");
+        all(&search.entered, &mut out)?;
+        out.push_sql(&format!(") LIMIT {}) AS counted", LARGEST_COUNT + 1));
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use companion::{
     db::{
         Instant,
         ids::{CategoryId, CityId, ProviderId, RoleId, ServiceId, UserId},
-        search::{FEW, NEAR},
+        search::{FAR, FEW, NEAR},
     },
     features::{
         audit::model as audit,
@@ -40,6 +40,8 @@ use super::{
 const ROWS: usize = 20_000;
 /// A page of 20 and one more, and one that lies at the same time.
 const PAGE: u64 = 23;
+/// The rows that a search for such a page looks at first.
+const LOOK: u64 = 21 * NEAR as u64;
 /// Tables that grow; categories, cities, roles and services don't.
 const GROWING: &[&str] = &[
     "users",
@@ -52,6 +54,11 @@ const GROWING: &[&str] = &[
     "audit_events",
     "reports",
 ];
+
+/// The number that a provider was made with; the highest is the newest.
+const NUMBER: &str = "('x' || right(providers.id::text, 8))::bit(32)::int";
+/// Up to this one a provider comes after all that are looked at by NEWEST.
+const LATE: usize = ROWS - 5 * LOOK as usize - 500;
 
 /// A service that has a low price in a few places only.
 const DEAR: &str = "019aa000-0000-7000-8000-004000000200";
@@ -73,7 +80,9 @@ async fn one(conn: &mut AsyncPgConnection, sql: &str) -> uuid::Uuid {
 
 /// Of 20 services, states of bookings, actions and addresses each has a twentieth of the rows: often enough that the planner
 /// would rather walk the order and skip the others. One in a thousand is rare. Neither a dear service nor a low price is,
-/// but to have it for that. The oldest people, who are also the last by name, are more than few.
+/// but to have it for that. The oldest people, who are also the last by name, are more than few; so are the older half of the
+/// providers, who have something in their text and hours of their own that nobody else has, and those in the middle. A
+/// service is archived, and some prices are not active.
 async fn many_rows(conn: &mut AsyncPgConnection) {
     many_providers(conn, ROWS).await;
     let row = format!(
@@ -102,7 +111,10 @@ async fn many_rows(conn: &mut AsyncPgConnection) {
          UPDATE provider_services SET service_id = '{DEAR}', currency = 'EUR',
                 price_minor = CASE WHEN right(id::text, 2) = '77' THEN 100 ELSE 900000 END
              WHERE right(id::text, 1) IN ('1', '3', '7') AND right(service_id::text, 2) <> '63';
-         UPDATE providers SET headline = 'Room 5Q' WHERE right(id::text, 3) = '777';
+         UPDATE provider_services SET active = false WHERE right(id::text, 2) = '4b';
+         UPDATE services SET status = 'ARCHIVED' WHERE id::text LIKE '%07';
+         UPDATE providers SET headline = CASE WHEN right(id::text, 3) = '777' THEN 'Room 5Q' ELSE '' END, bio = concat_ws(' ',
+                CASE WHEN {NUMBER} <= {LATE} THEN 'Window' END, CASE WHEN {NUMBER} BETWEEN 4000 AND 16000 THEN 'Xylo' END);
          UPDATE users SET status = CASE WHEN ('x' || right(id::text, 8))::bit(32)::int % 20 = 0 THEN 'SUSPENDED' ELSE 'ACTIVE' END,
                 created_at = created_at + ('x' || right(id::text, 8))::bit(32)::int * interval '1 second';
          INSERT INTO users (id, display_name, language, status, version, created_at, updated_at)
@@ -181,16 +193,22 @@ async fn provider_filters(
     let offers = |condition: &str| {
         format!(
             "EXISTS (SELECT FROM provider_services ps JOIN services s ON s.id = ps.service_id
-                WHERE ps.provider_id = providers.id AND {condition})"
+                WHERE ps.provider_id = providers.id AND ps.active AND s.status = 'ACTIVE' AND {condition})"
         )
     };
-    // Half have time in 2091, three in 2090, nobody in 2089.
-    let open = "INSERT INTO availabilities
-        SELECT gen_random_uuid(), id, at, at + interval '1 day', at FROM (
-            SELECT id, timestamptz '2091-01-01Z' AS at FROM providers WHERE right(id::text, 1) < '8'
-            UNION ALL (SELECT id, timestamptz '2090-01-01Z' FROM providers ORDER BY md5(id::text) LIMIT 3)) AS new;
-        ANALYZE availabilities";
-    conn.batch_execute(open).await.unwrap();
+    // Half have time in 2091, three in 2090, nobody in 2089; in 2092 the late ones have more hours than are many, and so have
+    // the others, but too short ones.
+    let open = format!(
+        "INSERT INTO availabilities
+        SELECT gen_random_uuid(), id, at, at + long, at FROM (
+            SELECT id, timestamptz '2091-01-01Z' AS at, interval '1 day' AS long FROM providers WHERE right(id::text, 1) < '8'
+            UNION ALL (SELECT id, timestamptz '2090-01-01Z', interval '1 day' FROM providers ORDER BY md5(id::text) LIMIT 3)
+            UNION ALL (SELECT id, timestamptz '2092-01-01Z' + n * interval '2 hours', interval '1 hour'
+                FROM providers, generate_series(0, 5) n WHERE {NUMBER} <= {LATE})
+            UNION ALL (SELECT id, timestamptz '2092-01-01Z', interval '59 minutes' FROM providers WHERE {NUMBER} > {LATE})) AS new;
+        ANALYZE availabilities"
+    );
+    conn.batch_execute(&open).await.unwrap();
     let none = providers::Filter::default;
     let free = |year: i16| {
         let day = |day| jiff::civil::date(year, 1, day).to_zoned(jiff::tz::TimeZone::UTC);
@@ -205,9 +223,10 @@ async fn provider_filters(
             ..none()
         };
         let open = format!(
-            "EXISTS (SELECT FROM availabilities WHERE provider_id = providers.id AND starts_at = '{year}-01-01Z')"
+            "EXISTS (SELECT FROM availabilities WHERE provider_id = providers.id AND starts_at = '{year}-01-01Z'
+                AND ends_at >= starts_at + interval '1 hour')"
         );
-        (filter, format!("{} AND {open}", offers("ps.active")))
+        (filter, format!("{} AND {open}", offers("true")))
     };
     let text = |text: &str| providers::Filter {
         text: Some(text.to_owned()),
@@ -264,7 +283,18 @@ async fn provider_filters(
             text("5q"),
             "headline LIKE '%5Q%'".to_owned(),
         ),
-        ("two letters of nobody", text("xq"), "false".to_owned()),
+        ("two letters of nobody", text("qx"), "false".to_owned()),
+        (
+            "a late text",
+            text("window"),
+            "bio LIKE '%Window%'".to_owned(),
+        ),
+        ("a late letter", text("w"), "bio LIKE '%Window%'".to_owned()),
+        (
+            "a text in the middle",
+            text("xylo"),
+            "bio LIKE '%Xylo%'".to_owned(),
+        ),
         ("signs of nobody", text("(!)"), "false".to_owned()),
         (
             "a frequent service",
@@ -295,6 +325,18 @@ async fn provider_filters(
             offers("ps.currency = 'USD' AND ps.price_minor <= 900"),
         ),
         (
+            "a price from and to",
+            providers::Filter {
+                price: Some(PriceRange {
+                    currency: "EUR".to_owned(),
+                    min_minor: Some(90_000),
+                    max_minor: Some(90_100),
+                }),
+                ..none()
+            },
+            offers("ps.currency = 'EUR' AND ps.price_minor BETWEEN 90000 AND 90100"),
+        ),
+        (
             "the last currency",
             price("USD", 99_000),
             offers("ps.currency = 'USD' AND ps.price_minor <= 99000"),
@@ -322,6 +364,7 @@ async fn provider_filters(
         ("a frequent free time", free(2091).0, free(2091).1),
         ("a rare free time", free(2090).0, free(2090).1),
         ("no free time", free(2089).0, free(2089).1),
+        ("a late free time", free(2092).0, free(2092).1),
     ]
 }
 
@@ -330,15 +373,20 @@ async fn providers_lists(conn: &mut AsyncPgConnection) {
         for (by, order, sorted) in PROVIDER_ORDERS {
             let what = format!("providers of {name} by {by}");
             let start = order(&after(None)).unwrap();
-            let most = if filter.is_indexed(&start) {
-                PAGE
-            } else {
-                NEAR as u64
+            let most = match (name, by) {
+                _ if filter.is_indexed(&start) => Some(PAGE),
+                // By nothing but sorting them all.
+                ("a late text" | "a late letter" | "a late free time", "newest") => None,
+                // More than are sorted when they are few.
+                ("a text in the middle", "newest") => Some(FAR as u64 * LOOK),
+                _ => Some(LOOK),
             };
-            bounded(conn, most, &what, || {
-                providers::search_query(&filter, &start)
-            })
-            .await;
+            if let Some(most) = most {
+                bounded(conn, most, &what, || {
+                    providers::search_query(&filter, &start)
+                })
+                .await;
+            }
             let expected = ids(
                 conn,
                 &format!("SELECT id FROM providers WHERE {condition} ORDER BY {sorted}"),
@@ -346,7 +394,7 @@ async fn providers_lists(conn: &mut AsyncPgConnection) {
             .await;
             if filter.text.is_some() && expected.len() <= 20 {
                 // The next rows of the order twice, and what is found; nothing of it to count.
-                let most = 3 * NEAR as u64;
+                let most = 3 * LOOK;
                 let send = async |conn: &mut AsyncPgConnection| {
                     providers::search_page::<providers::Provider>(conn, &filter, &start, true)
                         .await
@@ -410,19 +458,15 @@ async fn people_lists(conn: &mut AsyncPgConnection) {
         (none(), "true", PAGE),
         (status(UserStatus::Suspended), "status = 'SUSPENDED'", PAGE),
         (status(UserStatus::Active), "status = 'ACTIVE'", PAGE),
-        (text("user 1"), "display_name LIKE 'User 1%'", NEAR as u64),
-        (
-            text("user 1777"),
-            "display_name LIKE 'User 1777%'",
-            NEAR as u64,
-        ),
-        (text("us"), "display_name LIKE 'Us%'", NEAR as u64),
-        (text("zz"), "false", NEAR as u64),
-        (text("!!!"), "false", NEAR as u64),
+        (text("user 1"), "display_name LIKE 'User 1%'", LOOK),
+        (text("user 1777"), "display_name LIKE 'User 1777%'", LOOK),
+        (text("us"), "display_name LIKE 'Us%'", LOOK),
+        (text("zz"), "false", LOOK),
+        (text("!!!"), "false", LOOK),
         // More than few, and far down in both orders: sorted by the third step.
         (text("zoe"), "display_name LIKE 'Zoe%'", 0),
-        (with(everyone), "true", NEAR as u64),
-        (with(few), "right(id::text, 3) = '777'", NEAR as u64),
+        (with(everyone), "true", LOOK),
+        (with(few), "right(id::text, 3) = '777'", LOOK),
     ];
     for (filter, condition, most) in filters {
         let (newest, name) = (users::Sort::Newest, users::Sort::Name);

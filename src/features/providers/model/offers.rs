@@ -8,11 +8,13 @@ use diesel::{
     sql_types::{BigInt, Bool, Integer, Text, Timestamptz, Uuid},
 };
 
+use jiff::SignedDuration;
+
 use crate::db::{
     Instant,
     ids::{CategoryId, ServiceId},
     schema::providers,
-    search::FEW,
+    search::MANY,
 };
 
 /// Prices between two amounts of one currency, both included.
@@ -37,6 +39,13 @@ pub struct FreeTime {
     pub now: Instant,
     /// The distance between two starts (rule 6), in minutes.
     pub step_minutes: i32,
+}
+
+impl FreeTime {
+    /// Whether the stretch is no longer than this.
+    pub(super) fn lasts_at_most(&self, most: SignedDuration) -> bool {
+        self.to.0.duration_since(self.from.0) <= most
+    }
 }
 
 /// `EXISTS` an active price that meets the conditions.
@@ -184,19 +193,40 @@ impl QueryFragment<Pg> for FreeTime {
     }
 }
 
-/// Windows in which a free time may lie, by their index alone.
+/// Of whom windows overlap the stretch by as long as one of their bookings takes: nobody else has a free time in it.
 pub(super) struct WindowsIn(pub FreeTime);
 
 impl QueryFragment<Pg> for WindowsIn {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Self(FreeTime { from, to, .. }) = self;
+        // As the index has it that is for this alone.
         out.push_sql(
-            "SELECT a.provider_id FROM availabilities a WHERE tstzrange(a.starts_at, a.ends_at) && tstzrange(",
+            "SELECT a.provider_id FROM availabilities a WHERE tstzrange(a.starts_at, a.ends_at, '[)') && tstzrange(",
         );
         out.push_bind_param::<Timestamptz, _>(from)?;
         out.push_sql(", ");
         out.push_bind_param::<Timestamptz, _>(to)?;
-        out.push_sql(&format!(") LIMIT {}", FEW + 1));
+        out.push_sql(
+            ") AND EXISTS (SELECT FROM provider_services ps WHERE ps.provider_id = a.provider_id AND ps.active \
+             AND GREATEST(a.starts_at, ",
+        );
+        out.push_bind_param::<Timestamptz, _>(from)?;
+        out.push_sql(") + make_interval(mins => ps.duration_minutes) <= LEAST(a.ends_at, ");
+        out.push_bind_param::<Timestamptz, _>(to)?;
+        // Window by window, so that the first ones don't cost everybody's prices.
+        out.push_sql(") OFFSET 0)");
+        Ok(())
+    }
+}
+
+/// Whether a provider is one of them.
+pub(super) struct OpenIn(pub WindowsIn);
+
+impl QueryFragment<Pg> for OpenIn {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("providers.id = ANY (ARRAY(");
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql("))");
         Ok(())
     }
 }
@@ -208,30 +238,34 @@ pub(super) struct Prices {
     pub range: Option<PriceRange>,
 }
 
-impl QueryFragment<Pg> for Prices {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let most = FEW + 1;
-        let of_services = self.service_id.is_some() || self.category_id.is_some();
-        if of_services {
-            out.push_sql("SELECT prices.provider_id FROM services s CROSS JOIN LATERAL (");
-        }
+impl Prices {
+    /// Those of one service `s`, or of all.
+    fn of<'b>(&'b self, services: bool, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ps.provider_id FROM provider_services ps WHERE ps.active");
-        if of_services {
+        if services {
             out.push_sql(" AND ps.service_id = s.id");
         }
         if let Some(range) = &self.range {
             range.walk_ast(out.reborrow())?;
         }
-        // The order says which index, whatever the planner knows of these values.
-        out.push_sql(match (of_services, &self.range) {
-            (true, None) => " ORDER BY ps.service_id, ps.provider_id",
-            (true, Some(_)) => " ORDER BY ps.service_id, ps.currency, ps.price_minor",
-            (false, _) => " ORDER BY ps.currency, ps.price_minor",
-        });
-        out.push_sql(&format!(" LIMIT {most}"));
-        if of_services {
-            out.push_sql(") AS prices WHERE s.status = 'ACTIVE'");
+        // In the order of the index that should be read: any other would have to be sorted.
+        let order = if services { "ps.service_id, " } else { "" };
+        out.push_sql(&format!(
+            " ORDER BY {order}ps.currency, ps.price_minor LIMIT {}",
+            MANY + 1
+        ));
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Prices {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.service_id.is_none() && self.category_id.is_none() {
+            return self.of(false, out);
         }
+        out.push_sql("SELECT prices.provider_id FROM services s CROSS JOIN LATERAL (");
+        self.of(true, out.reborrow())?;
+        out.push_sql(") AS prices WHERE s.status = 'ACTIVE'");
         if let Some(service) = &self.service_id {
             out.push_sql(" AND s.id = ");
             out.push_bind_param::<Uuid, _>(service)?;
@@ -240,9 +274,7 @@ impl QueryFragment<Pg> for Prices {
             out.push_sql(" AND s.category_id = ");
             out.push_bind_param::<Uuid, _>(category)?;
         }
-        if of_services {
-            out.push_sql(&format!(" LIMIT {most}"));
-        }
+        out.push_sql(&format!(" LIMIT {}", MANY + 1));
         Ok(())
     }
 }

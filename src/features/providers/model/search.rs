@@ -9,11 +9,12 @@ use diesel::{
     sql_types::{BigInt, Bool, Integer, Numeric, Text, Timestamptz, Uuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{
     Provider, ProviderCard, ProviderStatus,
-    offers::{FreeTime, Offers, PriceRange, Prices, WindowsIn},
+    offers::{FreeTime, Offers, OpenIn, PriceRange, Prices, WindowsIn},
 };
 use crate::{
     cursor::{Page, PageArgs, Slice},
@@ -23,7 +24,7 @@ use crate::{
         keyset::{Counted, Limited, containing},
         lower,
         schema::{provider_services, providers},
-        search::{FEW, Piece, Search, Unseen, Walk, has_trigram},
+        search::{FEW, MANY, Piece, Search, Unseen, Walk, has_trigram},
     },
     error::Result,
     keyset, searched, sql_expression,
@@ -227,40 +228,21 @@ impl Order {
 pub type ProvidersQuery =
     Limited<IntoBoxed<'static, Select<providers::table, AsSelect<Provider, Pg>>, Pg>>;
 
-fn matching(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
+/// Who meets conditions that an index holds in the order ([`Filter::is_indexed`]).
+fn indexed(filter: &Filter) -> providers::BoxedQuery<'static, Pg> {
     let mut query = providers::table.filter(Approved).into_boxed();
     if let Some(city) = filter.city_id {
         query = query.filter(providers::city_id.eq(city));
     }
-    if let Some(text) = &filter.text {
-        query = if has_trigram(text) {
-            query.filter(ProviderText.ilike(containing(text)))
-        } else {
-            query.filter(PiecesOf::new(text).and(contains_short(text)))
-        };
-    }
     if let Some(sum) = filter.min_rating_hundredths {
         query = query.filter(providers::rating.ge(RatingOf { sum, count: 100 }));
-    }
-    if let Some(offers) = filter.offers() {
-        query = query.filter(offers);
     }
     query
 }
 
-/// The ids which each condition's own index begins with.
+/// The ids which each condition's own index begins with; a text's are [`text_start`]'s.
 fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
-    let most = FEW + 1;
     let mut starts: Vec<Piece> = Vec::new();
-    if let Some(text) = &filter.text {
-        let ids = providers::table.select(providers::id);
-        starts.push(if has_trigram(text) {
-            let contains = ProviderText.ilike(Unseen(containing(text)));
-            Box::new(Limited::new(ids.filter(contains), most))
-        } else {
-            Box::new(Limited::new(ids.filter(PiecesOf::new(text)), most))
-        });
-    }
     if let Some(sum) = filter.min_rating_hundredths
         && !by_rating
     {
@@ -273,7 +255,7 @@ fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
                 providers::id.desc(),
             ))
             .select(providers::id);
-        starts.push(Box::new(Limited::new(rated, most)));
+        starts.push(Box::new(Limited::new(rated, MANY + 1)));
     }
     if filter.service_id.is_some() || filter.category_id.is_some() || filter.price.is_some() {
         starts.push(Box::new(Prices {
@@ -283,9 +265,36 @@ fn starts(filter: &Filter, by_rating: bool) -> Vec<Piece> {
         }));
     }
     if let Some(free) = filter.free {
-        starts.push(Box::new(WindowsIn(free)));
+        let windows = WindowsIn(free);
+        starts.push(Box::new(Limited::new(windows, MANY + 1)));
     }
     starts
+}
+
+/// The ids which a text's index begins with.
+fn text_start(text: &str) -> Piece {
+    let ids = providers::table.select(providers::id);
+    if has_trigram(text) {
+        let contains = ProviderText.ilike(Unseen(containing(text)));
+        Box::new(Limited::new(ids.filter(contains), FEW + 1))
+    } else {
+        Box::new(Limited::new(ids.filter(PiecesOf::new(text)), FEW + 1))
+    }
+}
+
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// What the indexes of conditions are entered by which say nothing of it themselves.
+fn entered(filter: &Filter) -> Vec<Piece> {
+    let mut entered: Vec<Piece> = Vec::new();
+    if let Some(text) = filter.text.as_deref().filter(|text| !has_trigram(text)) {
+        entered.push(Box::new(PiecesOf::new(text)));
+    }
+    // In a longer stretch there are several windows of each who is open, and somebody's time is soon met.
+    if let Some(free) = filter.free.filter(|free| free.lasts_at_most(A_DAY)) {
+        entered.push(Box::new(OpenIn(WindowsIn(free))));
+    }
+    entered
 }
 
 /// The index of prices that holds one of the conditions in the order PRICE. A city's own index of this order has fewer rows.
@@ -360,11 +369,9 @@ fn search(filter: &Filter, order: &Order) -> Option<Search> {
         held,
         rest: conditions(false),
         each: conditions(true),
-        entered: match &filter.text {
-            Some(text) if !has_trigram(text) => vec![Box::new(PiecesOf::new(text))],
-            _ => Vec::new(),
-        },
+        entered: entered(filter),
         starts: starts(filter, by_rating),
+        text_start: filter.text.as_deref().map(text_start),
         walk: match order {
             Order::Price(_) => by_price(filter),
             _ => None,
@@ -377,7 +384,7 @@ macro_rules! in_order {
     ($row:ty, $filter:expr, $search:expr, $page:expr, $descending:expr, |$key:pat_param| $columns:tt) => {
         match $search {
             None => {
-                let query = matching($filter).select(<$row>::as_select());
+                let query = indexed($filter).select(<$row>::as_select());
                 keyset!(query, $page, $descending, |$key| $columns)
             }
             Some(search) => {
@@ -473,8 +480,14 @@ pub async fn search_page<R: ListedProvider>(
     if !count {
         return Ok(slice);
     }
-    let counted = Counted(matching(filter).select(providers::id));
-    Ok(slice.with_total(counted.get_result(&mut conn).await?))
+    let total = match search(filter, order) {
+        Some(search) => search.number("providers").get_result(&mut conn).await,
+        None => {
+            let all = indexed(filter).select(providers::id);
+            Counted(all).get_result(&mut conn).await
+        }
+    };
+    Ok(slice.with_total(total?))
 }
 
 /// The name of the order of [`applications_page`]: who applied first comes first, then by id.

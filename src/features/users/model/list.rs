@@ -19,7 +19,7 @@ use crate::{
         keyset::{Counted, Limited, beginning, containing},
         lower,
         schema::{user_roles, users},
-        search::{FEW, Search, Unseen, has_some_trigram},
+        search::{FEW, MANY, Search, Unseen, has_some_trigram},
     },
     keyset, searched, sql_expression,
 };
@@ -89,28 +89,6 @@ pub type UsersQuery = Limited<
     >,
 >;
 
-fn matching(filter: &Filter) -> users::BoxedQuery<'static, Pg> {
-    let Filter { text, status, role } = filter;
-    let mut query = users::table.into_boxed();
-    match text {
-        Some(text) if has_some_trigram(text) => {
-            query = query.filter(UserText.ilike(containing(text)));
-        }
-        Some(text) => query = query.filter(begins_with(text)),
-        None => {}
-    }
-    if let Some(status) = *status {
-        query = query.filter(users::status.eq(status));
-    }
-    if let Some(role) = *role {
-        let holders = user_roles::table
-            .filter(user_roles::role_id.eq(role))
-            .select(user_roles::user_id);
-        query = query.filter(users::id.eq_any(holders));
-    }
-    query
-}
-
 #[diesel::dsl::auto_type(no_type_alias)]
 fn begins_with(text: &str) -> _ {
     let start: String = beginning(text);
@@ -145,7 +123,10 @@ impl QueryFragment<Pg> for Beginning {
             out.push_bind_param::<Text, _>(&self.first)?;
             out.push_sql(&format!(") AND {column} ~<=~ lower("));
             out.push_bind_param::<Text, _>(&self.last)?;
-            out.push_sql(&format!(") ORDER BY {column} USING ~<~ LIMIT {})", FEW + 1));
+            out.push_sql(&format!(
+                ") ORDER BY {column} USING ~<~ LIMIT {})",
+                MANY + 1
+            ));
         }
         Ok(())
     }
@@ -175,6 +156,7 @@ fn search(filter: &Filter) -> Option<Search> {
         each: Vec::new(),
         entered: Vec::new(),
         starts: Vec::new(),
+        text_start: None,
         walk: None,
     };
     if let Some(status) = *status {
@@ -186,7 +168,7 @@ fn search(filter: &Filter) -> Option<Search> {
             let found = users::table
                 .filter(UserText.ilike(Unseen(text.clone())))
                 .select(users::id);
-            search.starts.push(Box::new(Limited::new(found, FEW + 1)));
+            search.text_start = Some(Box::new(Limited::new(found, FEW + 1)));
             let unseen = Unseen(text);
             search.rest.push(Box::new(UserText.ilike(unseen.clone())));
             search.each.push(Box::new(UserText.ilike(unseen)));
@@ -203,7 +185,7 @@ fn search(filter: &Filter) -> Option<Search> {
             .filter(user_roles::role_id.eq(role))
             .select(user_roles::user_id);
         let found = holders.order(user_roles::user_id);
-        search.starts.push(Box::new(Limited::new(found, FEW + 1)));
+        search.starts.push(Box::new(Limited::new(found, MANY + 1)));
         let has = user_roles::table
             .filter(user_roles::user_id.eq(users::id))
             .filter(user_roles::role_id.eq(role));
@@ -253,9 +235,16 @@ pub fn name_query(filter: &Filter, page: &Page<(String, UserId)>) -> UsersQuery 
 
 /// How many match, up to [`crate::cursor::LARGEST_COUNT`] and one.
 pub async fn count(conn: &mut AsyncPgConnection, filter: &Filter) -> QueryResult<i64> {
-    Counted(matching(filter).select(users::id))
-        .get_result(conn)
-        .await
+    match search(filter) {
+        Some(search) => search.number("users").get_result(conn).await,
+        None => {
+            let mut all = users::table.select(users::id).into_boxed();
+            if let Some(status) = filter.status {
+                all = all.filter(users::status.eq(status));
+            }
+            Counted(all).get_result(conn).await
+        }
+    }
 }
 
 /// A page of a statement above.

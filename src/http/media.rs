@@ -16,7 +16,9 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
-use super::{caching::is_cached, problem::Problem, request::RequestInfo, router::Http};
+use super::{
+    caching::is_cached, metrics::shed, problem::Problem, request::RequestInfo, router::Http,
+};
 use crate::{
     db::{ids::MediaId, stats::SQL_STATS},
     error::Error,
@@ -64,7 +66,7 @@ fn refused(error: UploadError) -> Problem {
 }
 
 /// 201 when the picture is kept; 400 for too few bytes or a damaged picture, 404, 408 for a slow one, 410 for a used or
-/// expired address, 413 for more than was announced, 415 for no picture.
+/// expired address, 413 for more than was announced, 415 for no picture, 503 when too many wait for the database.
 async fn upload(
     State(http): State<Arc<Http>>,
     Extension(info): Extension<Arc<RequestInfo>>,
@@ -83,6 +85,11 @@ async fn take(
     token: &str,
     request: Request,
 ) -> Result<Media, Problem> {
+    if let Err(refused) = http.join_queue() {
+        // Before anything is sent in vain.
+        shed("upload", refused);
+        return Err(Problem::shed());
+    }
     let (parts, body) = request.into_parts();
     let expected = SQL_STATS
         .scope(info.stats.clone(), service::expected(&http.app, token))

@@ -45,7 +45,8 @@ pub async fn upkeep() {
     }
 }
 
-/// Counts a request that is refused because too many are there: a `query`, a `mutation` or a payment `event`.
+/// Counts a request that is refused because too many are there: a `query`, a `mutation`, a payment `event`, a `sign_in`
+/// over REST or an `upload`.
 pub fn shed(kind: &'static str, refused: Refused) {
     metrics::counter!("companion_requests_shed_total", "kind" => kind).increment(1);
     // Once a crowd: its refusals have lines enough.

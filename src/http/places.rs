@@ -46,7 +46,7 @@ struct Taken {
     crowd: Option<Crowd>,
 }
 
-/// Who waits for the pool of connections, which mutations and payment events are executed with. Those that have one may be
+/// Who waits for the pool of connections, which mutations, payment events, sign-ins and uploads are executed with. Those that have one may be
 /// waiting for somebody else; they are not counted.
 #[derive(Debug)]
 pub struct Queue {

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::{body, problem::Problem, request::RequestInfo, router::Http};
+use super::{body, metrics::shed, problem::Problem, request::RequestInfo, router::Http};
 use crate::{
     db::stats::SQL_STATS,
     error::{Error, ErrorCode},
@@ -28,7 +28,7 @@ struct SignIn {
 }
 
 /// 200 with tokens and user; 400 for what is no init data, 401 for a bad or old signature, 403 for an account that
-/// may not sign in, 429 over the limits.
+/// may not sign in, 429 over the limits, 503 when too many wait for the database.
 pub async fn sign_in(
     State(http): State<Arc<Http>>,
     Extension(info): Extension<Arc<RequestInfo>>,
@@ -57,6 +57,11 @@ pub async fn sign_in(
         },
         Err(problem) => return problem.into_response(),
     };
+    if let Err(refused) = http.join_queue() {
+        // Before it is counted as a try.
+        shed("sign_in", refused);
+        return Problem::shed().into_response();
+    }
     let viewer = info.anonymous();
     let mut taken = http.limits.request(viewer.ip_address);
     taken.sign_in(&init_data);

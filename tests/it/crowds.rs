@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 
 use super::support::{
     TestApp,
-    held::{Held, RENAME, name_of, rename, until_held},
+    held::{Held, LIMIT, RENAME, name_of, rename, until_held},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,7 +69,12 @@ async fn a_connection_has_places_for_twenty_queries_and_for_no_more_than_eighty(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
-    let app = TestApp::start_with(|config| config.database_pool_size = 1).await;
+    let app = TestApp::start_with(|config| {
+        config.database_pool_size = 1;
+        // Who waits for the pool is not refused within the test.
+        config.timeouts.pool_wait = 2 * LIMIT;
+    })
+    .await;
     let mia = app.user("Mia").await;
     assert_eq!(name_of(&mia).await, "Mia");
     let held = Held::person(&app, &mia).await;
@@ -88,11 +93,21 @@ async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
         "{:#}",
         refused.body
     );
-    // Nor does a payment event wait, which comes again.
-    let event = mia.http().post(mia.url("/v1/payments/webhook")).body("{}");
-    let event = event.send().await.unwrap();
-    assert_eq!(event.status(), 503);
-    assert_eq!(event.headers()["retry-after"], "1");
+    // Nor does a payment event wait, which comes again, nor who signs in or sends a picture.
+    let http = mia.http();
+    for request in [
+        http.post(mia.url("/v1/payments/webhook")).body("{}"),
+        http.post(mia.url("/v1/auth/telegram"))
+            .json(&json!({ "initData": "x" })),
+        http.put(mia.url("/v1/uploads/x")),
+    ] {
+        let refused = timeout(LIMIT, request.send()).await.unwrap().unwrap();
+        let (status, url) = (refused.status(), refused.url());
+        assert_eq!(status, 503, "{url}");
+        assert_eq!(refused.headers()["retry-after"], "1", "{url}");
+        // No points were taken.
+        assert!(refused.headers().get("ratelimit").is_none(), "{url}");
+    }
     held.release().await;
     first.await.unwrap().data();
     let statuses: Vec<u16> = crowd

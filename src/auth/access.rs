@@ -53,13 +53,13 @@ const ACCESS: &str = "
     WHERE s.id = $1";
 
 async fn load(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     session: SessionId,
 ) -> diesel::QueryResult<Option<AccessRow>> {
     use diesel::OptionalExtension;
     diesel::sql_query(ACCESS)
         .bind::<SqlUuid, _>(session)
-        .get_result(conn)
+        .get_result(&mut conn)
         .await
         .optional()
 }
@@ -107,7 +107,9 @@ impl AccessCache {
             return Ok((known.user_id == user).then_some(known));
         }
         let changes = AtomicU64::load(&self.changes, SeqCst);
-        let row = load(&mut *db.conn().await?, session).await?;
+        let conn = db.reader().await?;
+        let row = conn.timed(load(&conn, session)).await?;
+        drop(conn);
         let Some(row) = row.filter(|row| row.live && row.user_id == user) else {
             return Ok(None);
         };

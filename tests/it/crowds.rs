@@ -121,6 +121,23 @@ async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_comes_with_a_session_that_is_not_known_yet_does_not_wait_for_the_pool() {
+    let app = TestApp::start_with(|config| {
+        config.database_pool_size = 1;
+        config.timeouts.pool_wait = 2 * LIMIT;
+    })
+    .await;
+    let (mia, kim) = (app.user("Mia").await, app.user("Kim").await);
+    assert_eq!(name_of(&mia).await, "Mia");
+    let held = Held::person(&app, &mia).await;
+    let renamed = rename(&mia, "Maria");
+    until_held(&app).await;
+    assert_eq!(timeout(LIMIT, name_of(&kim)).await.unwrap(), "Kim");
+    held.release().await;
+    renamed.await.unwrap().payload("meUpdate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
     let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
     let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;

@@ -154,14 +154,14 @@ macro_rules! batch_fn {
     };
 }
 
-/// The connection of a loader: shared with others, or of the pool where its statement may take its time (`slow`).
+/// The connection of a loader: shared with others, or in turn where its statement may take its time (`slow`).
 #[macro_export]
 macro_rules! lane {
     ($db:expr) => {
         $db.reader().await?
     };
     ($db:expr, slow) => {
-        $crate::db::Reader::from($db.conn().await?)
+        $crate::db::Reader::from($db.slow_reader().await?)
     };
 }
 

@@ -1,4 +1,4 @@
-//! The database: pool and shared connections for reads, typed ids, enumerations, instants, pages by keyset and the search
+//! The database: pool, shared connections for reads and the lane of slow ones, typed ids, enumerations, instants, pages by keyset and the search
 //! behind those that no index holds, migrations, and the generated `schema.rs`.
 
 pub mod batch;
@@ -14,11 +14,13 @@ pub mod private;
 mod readers;
 pub mod schema;
 pub mod search;
+mod slow;
 pub mod stats;
 
 pub use instant::Instant;
 pub use pool::{Connection, Db, PoolOptions, Transaction, retry_conflict};
 pub use readers::Reader;
+pub use slow::SlowReader;
 
 diesel::define_sql_function! {
     /// The database's lower case, which is that of its indexes and not always Rust's (`ΟΣ`, `İ`).

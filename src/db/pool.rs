@@ -24,6 +24,7 @@ use tokio_postgres::{NoTls, config::SslMode, tls::TlsStream};
 use super::{
     cause::with_causes,
     readers::{Reader, Readers},
+    slow::{Lane, QueryReads, SlowReader},
     stats::{Counter, SharedCounter},
 };
 use crate::error::{Error, Result};
@@ -44,8 +45,15 @@ pub struct PoolOptions {
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Db {
+    shared: Arc<Shared>,
+    /// The slow reads of the query that this is for; nothing for other work, which does not wait among them.
+    query: Option<Arc<QueryReads>>,
+}
+
+struct Shared {
     pool: Pool<AsyncPgConnection>,
-    readers: Arc<Readers>,
+    readers: Readers,
+    lane: Arc<Lane>,
     /// How long a ping may take.
     wait: Duration,
 }
@@ -182,23 +190,49 @@ impl Db {
             .build()
             .map_err(Error::internal)?;
         let readers = Readers::new(url, options.readers, options.statement_timeout);
-        Ok(Self {
+        let shared = Shared {
             pool,
-            readers: Arc::new(readers),
+            readers,
+            lane: Arc::new(Lane::of_pool(options.size, options.wait)),
             wait: options.wait,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            query: None,
         })
+    }
+
+    /// The same for one query, whose slow reads wait in their lane. What mutations and jobs read waits for nobody's search.
+    #[must_use]
+    pub fn for_query(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            query: Some(QueryReads::new(self.shared.lane.clone())),
+        }
     }
 
     /// A connection for single statements, each its own transaction.
     pub async fn conn(&self) -> Result<Connection> {
-        self.pool.get().await.map_err(Error::unavailable)
+        self.shared.pool.get().await.map_err(Error::unavailable)
     }
 
     /// A connection for reads that an index answers, shared with others; a slow one would hold them up.
     pub async fn reader(&self) -> Result<Reader> {
-        match self.readers.get() {
+        match self.shared.readers.get() {
             Some(conn) => Ok(Reader::Shared(conn)),
             None => self.conn().await.map(Reader::from),
+        }
+    }
+
+    /// A connection for reads that no index answers at once. A query's wait for one another and for those of other queries;
+    /// whoever has one must not wait for another.
+    ///
+    /// # Errors
+    /// `UNAVAILABLE` at once where too many queries wait, and for what has waited [`PoolOptions::wait`] in vain.
+    pub async fn slow_reader(&self) -> Result<SlowReader> {
+        match &self.query {
+            Some(query) => query.turn().await?.with(self.conn()).await,
+            None => self.conn().await.map(SlowReader::from),
         }
     }
 
@@ -213,7 +247,7 @@ impl Db {
     /// [`PoolOptions::wait`] at the latest.
     pub async fn ping(&self) -> Result<()> {
         // Of our own, because a database that says nothing does not end its statements either.
-        let end = Instant::now() + self.wait;
+        let end = Instant::now() + self.shared.wait;
         let mut conn = timeout_at(end, self.conn())
             .await
             .map_err(|_| Error::unavailable("no connection in time"))??;
@@ -223,21 +257,28 @@ impl Db {
             return Err(Error::unavailable("no answer in time"));
         };
         answered?;
-        if timeout_at(end, self.readers.are_open()).await == Ok(true) {
+        if timeout_at(end, self.shared.readers.are_open()).await == Ok(true) {
             Ok(())
         } else {
             Err(Error::unavailable("a shared connection is being opened"))
         }
     }
 
-    /// How many wait for a connection of the pool.
+    /// How many wait for a connection of the pool, slow reads of queries apart: they are few, and no reason to refuse who
+    /// writes.
     pub fn waiting(&self) -> usize {
-        self.pool.status().waiting
+        let waiting = self.shared.pool.status().waiting;
+        waiting.saturating_sub(self.shared.lane.before_pool())
+    }
+
+    /// How many queries read what no index answers at once, or wait for their turn to.
+    pub fn slow_queries(&self) -> usize {
+        self.shared.lane.queries()
     }
 
     /// Connections open and in use, for metrics.
     pub fn connections(&self) -> (usize, usize) {
-        let status = self.pool.status();
+        let status = self.shared.pool.status();
         (status.size, status.size.saturating_sub(status.available))
     }
 }

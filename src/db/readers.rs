@@ -1,7 +1,7 @@
 //! Shared connections for reads: a few, each carrying the statements of many requests one behind the other.
 //!
 //! A statement that an index answers is over before a pool could hand out a connection, so that sharing (pipelining)
-//! beats exclusive ones; a slow one would hold up all behind it and belongs in the pool. Each connection has a
+//! beats exclusive ones; a slow one would hold up all behind it and has a lane of its own (`slow`). Each connection has a
 //! supervisor that opens a new one when it ends; the pool stands in meanwhile.
 
 use std::{
@@ -20,6 +20,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{
     pool::{Connection, connect_shared},
+    slow::SlowReader,
     stats::timed,
 };
 
@@ -34,8 +35,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub enum Reader {
     /// One of the shared ones.
     Shared(Arc<AsyncPgConnection>),
-    /// One of the pool, for a slow statement and while there is no shared one.
+    /// One of the pool, while there is no shared one.
     Pooled(Box<Connection>),
+    /// One of the pool for a slow statement, which has waited for its turn.
+    Slow(Box<SlowReader>),
 }
 
 impl Reader {
@@ -44,7 +47,7 @@ impl Reader {
     pub async fn timed<T>(&self, work: impl Future<Output = T>) -> T {
         match self {
             Self::Shared(_) => timed(work).await,
-            Self::Pooled(_) => work.await,
+            Self::Pooled(_) | Self::Slow(_) => work.await,
         }
     }
 }
@@ -56,6 +59,7 @@ impl Deref for Reader {
         match self {
             Self::Shared(conn) => conn,
             Self::Pooled(conn) => conn,
+            Self::Slow(conn) => conn,
         }
     }
 }
@@ -63,6 +67,12 @@ impl Deref for Reader {
 impl From<Connection> for Reader {
     fn from(conn: Connection) -> Self {
         Self::Pooled(Box::new(conn))
+    }
+}
+
+impl From<SlowReader> for Reader {
+    fn from(conn: SlowReader) -> Self {
+        Self::Slow(Box::new(conn))
     }
 }
 

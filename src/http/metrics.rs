@@ -46,7 +46,7 @@ pub async fn upkeep() {
 }
 
 /// Counts a request that is refused because too many are there: a `query`, a `mutation`, a payment `event`, a `sign_in`
-/// over REST or an `upload`.
+/// over REST or an `upload`. The database counts a `slow_query` itself.
 pub fn shed(kind: &'static str, refused: Refused) {
     metrics::counter!("companion_requests_shed_total", "kind" => kind).increment(1);
     // Once a crowd: its refusals have lines enough.
@@ -64,6 +64,7 @@ pub async fn text(State(http): State<Arc<Http>>) -> Response {
     metrics::gauge!("database_connections", "state" => "open").set(open as f64);
     metrics::gauge!("database_connections", "state" => "used").set(used as f64);
     metrics::gauge!("companion_queries_executing").set(http.queries.in_use() as f64);
+    metrics::gauge!("companion_slow_queries").set(http.app.db.slow_queries() as f64);
     handle.run_upkeep();
     let media_type = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, media_type)], handle.render()).into_response()

@@ -152,17 +152,18 @@ impl Places {
         }
     }
 
-    /// A place until it is dropped.
+    /// A place until it is dropped. So many of those who have one are `elsewhere`, where they are in nobody's way, and
+    /// don't count.
     ///
     /// # Errors
     /// When there is none.
-    pub fn enter(&self) -> Result<Place<'_>, Refused> {
-        self.enter_at(Instant::now)
+    pub fn enter(&self, elsewhere: usize) -> Result<Place<'_>, Refused> {
+        self.enter_at(elsewhere, Instant::now)
     }
 
-    fn enter_at(&self, now: impl Fn() -> Instant) -> Result<Place<'_>, Refused> {
+    fn enter_at(&self, elsewhere: usize, now: impl Fn() -> Instant) -> Result<Place<'_>, Refused> {
         let mut taken = self.taken();
-        let places = taken.places;
+        let places = taken.places.saturating_sub(elsewhere);
         self.bounds.admit(&mut taken.crowd, places, now)?;
         taken.places += 1;
         drop(taken);
@@ -226,7 +227,7 @@ mod tests {
     fn a_burst_is_let_in_and_a_crowd_that_stays_is_not() {
         let places = Places::with_bursts(4);
         let start = Instant::now();
-        let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
+        let enter = |millis: u64| places.enter_at(0, || start + Duration::from_millis(millis));
         let refused = |mut times: std::iter::StepBy<std::ops::Range<u64>>| {
             times.all(|millis| enter(millis).is_err())
         };
@@ -254,7 +255,7 @@ mod tests {
     fn those_who_come_back_at_once_are_let_in_again_if_the_usual_number_is_enough() {
         let places = Places::with_bursts(4);
         let start = Instant::now();
-        let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
+        let enter = |millis: u64| places.enter_at(0, || start + Duration::from_millis(millis));
         let too_many = |from: u64, to: u64| (from..to).all(|millis| enter(millis).is_err());
         let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
         assert!(too_many(200, 201));
@@ -280,7 +281,7 @@ mod tests {
     fn a_burst_that_drains_leaves_nothing_behind() {
         let places = Places::with_bursts(4);
         let start = Instant::now();
-        let enter = |millis: u64| places.enter_at(|| start + Duration::from_millis(millis));
+        let enter = |millis: u64| places.enter_at(0, || start + Duration::from_millis(millis));
         let mut inside: Vec<_> = (0..5).map(|_| enter(0).unwrap()).collect();
         // Three are a usual number, for as long as they stay.
         inside.truncate(3);
@@ -307,10 +308,22 @@ mod tests {
     #[test]
     fn a_number_that_is_set_is_kept() {
         let places = Places::strict(1);
-        let first = places.enter();
+        let first = places.enter(0);
         assert!(first.is_ok());
-        assert!(places.enter().is_err());
+        assert!(places.enter(0).is_err());
         drop(first);
-        assert!(places.enter().is_ok());
+        assert!(places.enter(0).is_ok());
+    }
+
+    #[test]
+    fn who_is_elsewhere_leaves_the_place_to_somebody_else() {
+        let places = Places::strict(1);
+        let slow = places.enter(0).unwrap();
+        let fast = places.enter(1).unwrap();
+        assert!(places.enter(1).is_err());
+        drop(fast);
+        // There and back within a moment: more are elsewhere than have a place.
+        drop(slow);
+        assert!(places.enter(1).is_ok());
     }
 }

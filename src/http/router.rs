@@ -16,7 +16,7 @@ use super::{
     graphql, health,
     limits::RateLimits,
     media, metrics,
-    places::{Places, Queue, Refused},
+    places::{Place, Places, Queue, Refused},
     problem::Problem,
     request::around,
     serve::{Patience, listen, serve},
@@ -81,6 +81,11 @@ impl Http {
             queries,
             queue,
         }))
+    }
+
+    /// A place for a query. Those that wait for their turn at a slow read, or do it, need nothing that others do.
+    pub(super) fn enter(&self) -> Result<Place<'_>, Refused> {
+        self.queries.enter(self.app.db.slow_queries())
     }
 
     /// Lets in what needs a connection of the pool.

@@ -6,9 +6,15 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::support::{
-    TestApp,
+    Client, TestApp,
     held::{Held, LIMIT, RENAME, name_of, rename, until_held},
 };
+
+/// Whether the metrics have this counter.
+async fn is_counted(person: &Client, counter: &str) -> bool {
+    let text = person.http().get(person.url("/metrics")).send().await;
+    text.unwrap().text().await.unwrap().contains(counter)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_too_long_for_a_connection_is_told_when_to_come_back() {
@@ -140,11 +146,15 @@ async fn who_comes_with_a_session_that_is_not_known_yet_does_not_wait_for_the_po
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
     let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
-    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
+    let held = Held::by(&app, "LOCK TABLE providers IN ACCESS EXCLUSIVE MODE").await;
     let person = app.anonymous();
     let waiting = tokio::spawn({
         let person = person.clone();
-        async move { person.query("{ cities { id } }").await }
+        async move {
+            person
+                .query("{ providers(first: 1) { nodes { id } } }")
+                .await
+        }
     });
     until_held(&app).await;
 
@@ -169,6 +179,71 @@ async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
     held.release().await;
     waiting.await.unwrap().data();
     person.query("{ __typename }").await.data();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_wait_for_one_another_and_nobody_else_waits_for_them() {
+    let app = TestApp::start_with(|config| {
+        config.database_pool_size = 2;
+        // As many as may be in the lane of slow reads: one that reads, and twenty that wait.
+        config.limits.queries_at_once = 21;
+        config.timeouts.pool_wait = 2 * LIMIT;
+        config.timeouts.request = 2 * LIMIT;
+        config.timeouts.statement = 2 * LIMIT;
+    })
+    .await;
+    let mia = app.user("Mia").await;
+    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
+    let mut crowd = JoinSet::new();
+    for _ in 0..41 {
+        let person = app.anonymous();
+        crowd.spawn(async move { person.query("{ cities { id } }").await });
+    }
+    for _ in 0..20 {
+        let refused = timeout(LIMIT, crowd.join_next()).await.unwrap();
+        assert_eq!(refused.unwrap().unwrap().status, 503);
+    }
+    // What no index answers is refused at once, and told when to come back.
+    for slow in [
+        "{ categories { id } }",
+        "{ services(first: 1) { nodes { id } } }",
+        "{ providers(first: 1) { totalCount } }",
+        "{ me { bookings(first: 1) { totalCount } } }",
+        "{ me { sessions(first: 1) { nodes { id } } } }",
+    ] {
+        let request = mia.http().post(mia.url("/graphql"));
+        let request = request.bearer_auth(mia.token().unwrap());
+        let request = request.json(&json!({ "query": slow })).send();
+        let refused = timeout(LIMIT, request).await.unwrap().unwrap();
+        assert_eq!(refused.status(), 503, "{slow}");
+        assert!(refused.headers().contains_key("retry-after"), "{slow}");
+        let refused: Value = refused.json().await.unwrap();
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    }
+    assert!(is_counted(&mia, "companion_requests_shed_total{kind=\"slow_query\"}").await);
+    // All places are taken and half of the pool, by queries that nobody has to wait for.
+    assert_eq!(timeout(LIMIT, name_of(&mia)).await.unwrap(), "Mia");
+    let renamed = timeout(LIMIT, rename(&mia, "Maria")).await.unwrap();
+    renamed.unwrap().payload("meUpdate");
+    held.release().await;
+    for served in crowd.join_all().await {
+        served.data();
+    }
+    mia.query("{ cities { id } }").await.data();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_searches_as_a_query_may_have_wait_for_one_another() {
+    let app = TestApp::start_with(|config| config.database_pool_size = 1).await;
+    let owner = app.user("Pro").await;
+    app.provider_row(&owner, "FLEXIBLE").await;
+    // Of one connection, three reads a field: a page with its count, and two below it.
+    let search = "providers(first: 1) { totalCount nodes {
+        stats { completedBookings } reviews(first: 1) { totalCount } } }";
+    let searches: String = (0..20).map(|at| format!("search{at}: {search} ")).collect();
+    let answer = app.anonymous().query(&format!("{{ {searches} }}")).await;
+    let found = answer.data().as_object().unwrap();
+    assert!(found.values().all(|found| found["totalCount"] == 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

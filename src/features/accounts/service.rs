@@ -432,7 +432,7 @@ pub async fn live_sessions(
 ) -> Result<Slice<Session>> {
     let user = viewer.require_user()?;
     let now = Instant(app.clock.now());
-    let mut conn = app.db.conn().await?;
+    let mut conn = app.db.slow_reader().await?;
     let slice = page.slice(model::live_sessions(&mut conn, user, now, page).await?);
     if count {
         let counted = model::count_live_sessions(&mut conn, user, now).await?;

@@ -52,7 +52,7 @@ pub async fn events(
         without_reporters: !viewer.may(REPORTERS),
         ..filter
     };
-    Ok(model::page(&mut *app.db.conn().await?, &filter, page, count).await?)
+    Ok(model::page(&mut *app.db.slow_reader().await?, &filter, page, count).await?)
 }
 
 /// Whether a problem says that the viewer reached for an account of which they don't know the code or password, or that

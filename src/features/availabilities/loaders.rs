@@ -48,7 +48,7 @@ impl WindowsByProvider {
         let (Some(from), Some(to)) = (from, to) else {
             return Ok(HashMap::new());
         };
-        let rows = model::between(&mut *self.db.conn().await?, &of, from, to).await?;
+        let rows = model::between(&mut *self.db.slow_reader().await?, &of, from, to).await?;
         let of_key = |&(provider, from, to): &WindowsOf| {
             let rows = rows.iter().filter(|row| {
                 row.provider_id == provider && *row.ends_at > from && *row.starts_at < to

@@ -241,7 +241,7 @@ pub async fn slots(
     };
     let of: Vec<ProviderId> = asked.iter().map(|one| one.provider_id).collect();
     let services: Vec<ServiceId> = asked.iter().map(|one| one.service_id).collect();
-    let mut conn = db.conn().await?;
+    let mut conn = db.slow_reader().await?;
     let prices = parties::bookable_prices(&mut conn, &of, &services).await?;
     let windows = model::between(&mut conn, &of, from, to).await?;
     // A slot that starts before `to` may last a day longer.

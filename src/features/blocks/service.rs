@@ -104,7 +104,7 @@ pub async fn mine(
     count: bool,
 ) -> Result<Slice<UserBlock>> {
     let me = viewer.require_user()?;
-    let mut conn = app.db.conn().await?;
+    let mut conn = app.db.slow_reader().await?;
     let slice = page.slice(model::of_blocker(&mut conn, me, page).await?);
     if count {
         return Ok(slice.with_total(model::count_of_blocker(&mut conn, me).await?));

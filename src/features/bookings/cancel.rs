@@ -59,8 +59,8 @@ fn quote_for(booking: &Booking, side: Side, left_minor: i64, now: Timestamp) -> 
 /// What the viewer's cancellation would cost now; nothing where they may not cancel, or not know of the booking.
 pub async fn quote(app: &App, viewer: &Viewer, id: BookingId) -> Result<Option<Quote>> {
     let now = app.clock.now();
-    let mut conn = app.db.conn().await?;
-    let Some(booking) = model::find_visible(&mut conn, viewer, id).await? else {
+    let mut conn = app.db.slow_reader().await?;
+    let Some(booking) = model::find_visible(&conn, viewer, id).await? else {
         return Ok(None);
     };
     match booking.side_of(viewer) {

@@ -194,13 +194,13 @@ fn visible_to<'a>(viewer: &Viewer) -> Boxed<'a> {
 
 /// The booking with this id, if the viewer may know of it.
 pub async fn find_visible(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     viewer: &Viewer,
     id: BookingId,
 ) -> QueryResult<Option<Booking>> {
     visible_to(viewer)
         .filter(bookings::id.eq(id))
-        .first(conn)
+        .first(&mut conn)
         .await
         .optional()
 }

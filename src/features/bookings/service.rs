@@ -25,7 +25,8 @@ use crate::{
 
 /// The booking with this id, if the viewer may know of it.
 pub async fn find(app: &App, viewer: &Viewer, id: BookingId) -> Result<Option<Booking>> {
-    Ok(model::find_visible(&mut *app.db.conn().await?, viewer, id).await?)
+    let conn = app.db.reader().await?;
+    Ok(conn.timed(model::find_visible(&conn, viewer, id)).await?)
 }
 
 /// The orders in which bookings are listed.
@@ -73,7 +74,7 @@ pub(super) async fn page(
     let conn = if order == Order::Start && filter.states.is_none() && !count {
         app.db.reader().await?
     } else {
-        Reader::from(app.db.conn().await?)
+        Reader::from(app.db.slow_reader().await?)
     };
     let rows = async {
         match order {

@@ -24,18 +24,18 @@ pub struct BoundaryPolicy {
 }
 
 /// The version in force.
-pub async fn current(conn: &mut AsyncPgConnection) -> QueryResult<Option<BoundaryPolicy>> {
+pub async fn current(mut conn: &AsyncPgConnection) -> QueryResult<Option<BoundaryPolicy>> {
     boundary_policies::table
         .order(boundary_policies::version.desc())
         .select(BoundaryPolicy::as_select())
-        .first(conn)
+        .first(&mut conn)
         .await
         .optional()
 }
 
 /// The version in force, and when this person acknowledged it.
 pub async fn current_for(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     user: UserId,
 ) -> QueryResult<Option<(BoundaryPolicy, Option<Instant>)>> {
     let theirs = boundary_acknowledgements::version
@@ -48,7 +48,7 @@ pub async fn current_for(
             BoundaryPolicy::as_select(),
             boundary_acknowledgements::acknowledged_at.nullable(),
         ))
-        .first(conn)
+        .first(&mut conn)
         .await
         .optional()
 }

@@ -26,10 +26,11 @@ pub struct Seen {
 
 /// The version in force; nothing while there is none.
 pub async fn current(app: &App, viewer: &Viewer) -> Result<Option<Seen>> {
-    let mut conn = app.db.conn().await?;
+    let conn = app.db.reader().await?;
     let found = match viewer.user_id() {
-        Some(user) => model::current_for(&mut conn, user).await?,
-        None => model::current(&mut conn)
+        Some(user) => conn.timed(model::current_for(&conn, user)).await?,
+        None => conn
+            .timed(model::current(&conn))
             .await?
             .map(|policy| (policy, None)),
     };
@@ -56,7 +57,7 @@ pub async fn acknowledge(app: &App, viewer: &Viewer, version: i32) -> Result<See
     let user = viewer.require_user()?;
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    let (policy, acknowledged_at) = model::current_for(&mut tx, user)
+    let (policy, acknowledged_at) = model::current_for(&tx, user)
         .await?
         .filter(|(policy, _)| (1..=policy.version).contains(&version))
         .ok_or_else(|| Error::not_found("version"))?;
@@ -105,7 +106,7 @@ pub async fn publish(
     let body = body.unwrap_or_default();
 
     let mut tx = app.db.begin().await?;
-    let current = model::current(&mut tx)
+    let current = model::current(&tx)
         .await?
         .map_or(0, |policy| policy.version);
     if expected_version.is_some_and(|expected| expected != current) {

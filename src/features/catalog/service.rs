@@ -31,12 +31,12 @@ pub fn search_text(typed: Option<&str>) -> Result<Option<String>> {
 
 /// Every category, in the order to show them.
 pub async fn categories(app: &App) -> Result<Vec<Category>> {
-    Ok(model::all_categories(&mut *app.db.conn().await?).await?)
+    Ok(model::all_categories(&mut *app.db.slow_reader().await?).await?)
 }
 
 /// Every city, by name.
 pub async fn cities(app: &App) -> Result<Vec<City>> {
-    Ok(model::all_cities(&mut *app.db.conn().await?).await?)
+    Ok(model::all_cities(&mut *app.db.slow_reader().await?).await?)
 }
 
 /// A page of services by title.
@@ -58,7 +58,7 @@ pub async fn services(
     if filter.status == ServiceStatus::Archived && !archived.admits(viewer) {
         return Err(archived.refusal(viewer));
     }
-    Ok(model::services_page(&mut *app.db.conn().await?, &filter, &page, count).await?)
+    Ok(model::services_page(&mut *app.db.slow_reader().await?, &filter, &page, count).await?)
 }
 
 /// A new service.

@@ -190,7 +190,7 @@ pub async fn list(
     page: &Page<OrderKey>,
     count: bool,
 ) -> Result<Slice<Order>> {
-    let mut conn = app.db.conn().await?;
+    let mut conn = app.db.slow_reader().await?;
     let slice = page.slice(model::page(&mut conn, filter, page).await?);
     if count {
         let counted = model::count(&mut conn, filter).await?;

@@ -254,7 +254,7 @@ async fn list(
     page: &Page<ReportKey>,
     count: bool,
 ) -> Result<Slice<Report>> {
-    let mut conn = app.db.conn().await?;
+    let mut conn = app.db.slow_reader().await?;
     let slice = page.slice(model::list(&mut conn, filter, newest_first, page).await?);
     if count {
         return Ok(slice.with_total(model::count(&mut conn, filter).await?));

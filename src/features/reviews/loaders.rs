@@ -120,7 +120,7 @@ async fn load_page<R: ListedReview>(
     let providers: Vec<ProviderId> = keys.iter().map(|key| key.provider_id).collect();
     // Counting thousands of reviews would hold up those who share a connection.
     let conn = if count {
-        Reader::from(db.conn().await?)
+        Reader::from(db.slow_reader().await?)
     } else {
         db.reader().await?
     };

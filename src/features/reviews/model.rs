@@ -127,13 +127,13 @@ pub async fn reviewed_booking(
 
 /// Whose profile this is and how far it is (`APPROVED` is what everyone sees).
 pub async fn owner_and_status(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     id: ProviderId,
 ) -> QueryResult<Option<(UserId, String)>> {
     providers::table
         .find(id)
         .select((providers::user_id, providers::status))
-        .first(conn)
+        .first(&mut conn)
         .await
         .optional()
 }

@@ -139,7 +139,8 @@ pub async fn create(
 
 /// Whether the viewer may know of this provider.
 pub async fn knows_provider(app: &App, viewer: &Viewer, id: ProviderId) -> Result<bool> {
-    let found = model::owner_and_status(&mut *app.db.conn().await?, id).await?;
+    let conn = app.db.reader().await?;
+    let found = conn.timed(model::owner_and_status(&conn, id)).await?;
     Ok(found.is_some_and(|(owner, status)| {
         status == "APPROVED" || viewer.is(owner) || viewer.may(known::PROVIDERS_READ)
     }))

@@ -56,13 +56,13 @@ fn taken(error: diesel::result::Error) -> Error {
 /// A page of roles by name. `BAD_REQUEST` for bad paging arguments.
 pub async fn roles(app: &App, page: &PageArgs, count: bool) -> Result<Slice<Role>> {
     let page = page.page(model::ROLES_BY_NAME)?;
-    Ok(model::roles_page(&mut *app.db.conn().await?, &page, count).await?)
+    Ok(model::roles_page(&mut *app.db.slow_reader().await?, &page, count).await?)
 }
 
 /// A page of permissions by name. `BAD_REQUEST` for bad paging arguments.
 pub async fn permissions(app: &App, page: &PageArgs, count: bool) -> Result<Slice<Permission>> {
     let page = page.page(model::PERMISSIONS_BY_NAME)?;
-    Ok(model::permissions_page(&mut *app.db.conn().await?, &page, count).await?)
+    Ok(model::permissions_page(&mut *app.db.slow_reader().await?, &page, count).await?)
 }
 
 fn description(problems: &mut Problems, typed: &str) -> Option<String> {

@@ -52,18 +52,18 @@ pub async fn people(
         Sort::Newest => {
             let page = page.page(sort.order())?;
             let query = list::newest_query(&filter, &page);
-            list::page(&mut *app.db.conn().await?, query, &page).await?
+            list::page(&mut *app.db.slow_reader().await?, query, &page).await?
         }
         Sort::Name => {
             let page = page.page(sort.order())?;
             let query = list::name_query(&filter, &page);
-            list::page(&mut *app.db.conn().await?, query, &page).await?
+            list::page(&mut *app.db.slow_reader().await?, query, &page).await?
         }
     };
     if !count {
         return Ok(slice);
     }
-    let counted = list::count(&mut *app.db.conn().await?, &filter).await?;
+    let counted = list::count(&mut *app.db.slow_reader().await?, &filter).await?;
     Ok(slice.with_total(counted))
 }
 

@@ -53,7 +53,7 @@ impl<'a> Admission<'a> {
     }
 
     fn take_place(&mut self) -> Result<(), Box<Answer>> {
-        let place = self.http.queries.enter();
+        let place = self.http.enter();
         self.place = Some(place.map_err(|refused| answer_shed("query", refused))?);
         Ok(())
     }

@@ -54,7 +54,10 @@ pub(super) async fn execute(
     if !may_introspect {
         request = request.disable_introspection();
     }
-    let (app, refusals) = (http.app.clone(), trail.refusals.clone());
+    let (mut app, refusals) = (http.app.clone(), trail.refusals.clone());
+    if !mutates {
+        app.db = app.db.for_query();
+    }
     let request = request.data(RequestContext::new(app, viewer.clone(), refusals));
     let (executor, trail) = (http.executor.clone(), trail.clone());
     let work = async move {

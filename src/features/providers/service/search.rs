@@ -84,7 +84,7 @@ impl Query {
         if filter.is_indexed(&self.order) && !self.count {
             app.db.reader().await
         } else {
-            Ok(Reader::from(app.db.conn().await?))
+            app.db.slow_reader().await.map(Reader::from)
         }
     }
 }
@@ -198,6 +198,6 @@ pub async fn applications(
     count: bool,
 ) -> Result<Slice<Provider>> {
     let page = page.page(model::APPLICATIONS)?;
-    let mut conn = app.db.conn().await?;
+    let mut conn = app.db.slow_reader().await?;
     Ok(model::applications_page(&mut conn, status, &page, count).await?)
 }

@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::support::{
     Client, TestApp,
-    held::{Held, LIMIT, RENAME, name_of, rename, until_held},
+    held::{Held, LIMIT, RENAME, name_of, rename, until_held, until_so_many_are_held},
 };
 
 /// Whether the metrics have this counter.
@@ -267,4 +267,37 @@ async fn a_batch_gives_its_place_back_while_its_mutation_waits() {
     let answers = answers.as_array().unwrap();
     assert!(answers.iter().all(|answer| answer["data"].is_object()));
     assert_eq!(answers.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_which_a_part_is_refused_says_when_to_come_back() {
+    let app = TestApp::start_with(|config| config.limits.queries_at_once = 1).await;
+    let mia = app.user("Mia").await;
+    let person = Held::person(&app, &mia).await;
+    // Its answer needs no connection on which somebody else waits.
+    let rename = json!({ "query": "mutation {
+        meUpdate(input: { displayName: \"Maria\" }) { userErrors { code } } }" });
+    let batch = json!([rename, { "query": "{ __typename }" }, rename]);
+    let request = mia.http().post(mia.url("/graphql"));
+    let request = request.bearer_auth(mia.token().unwrap()).json(&batch);
+    let batch = tokio::spawn(request.send());
+    until_held(&app).await;
+    // Somebody else takes the place of its query.
+    let table = Held::by(&app, "LOCK TABLE providers IN ACCESS EXCLUSIVE MODE").await;
+    let anybody = app.anonymous();
+    let query = "{ providers(first: 1) { nodes { id } } }";
+    let other = tokio::spawn(async move { anybody.query(query).await });
+    until_so_many_are_held(&app, 2).await;
+    person.release().await;
+    let answers = timeout(LIMIT, batch).await.unwrap().unwrap().unwrap();
+    assert_eq!(answers.status(), 200);
+    assert!(answers.headers().contains_key("retry-after"));
+    let answers: Value = answers.json().await.unwrap();
+    let refused = &answers[1]["errors"][0]["extensions"];
+    assert_eq!(refused["code"], "UNAVAILABLE", "{answers:#}");
+    for renamed in [&answers[0], &answers[2]] {
+        assert_eq!(renamed["data"]["meUpdate"]["userErrors"], json!([]));
+    }
+    table.release().await;
+    other.await.unwrap().data();
 }

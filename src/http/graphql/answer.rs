@@ -285,7 +285,8 @@ pub(super) enum Answers {
 }
 
 impl Answers {
-    /// The HTTP response. A batch that was looked at is 200, whatever became of its operations.
+    /// The HTTP response. A batch that was looked at is 200, whatever became of its operations; it says when to come back
+    /// for those that were `UNAVAILABLE`.
     pub(super) fn response(self, media: Media, request_id: &str) -> Response {
         let mut body = Vec::with_capacity(BODY);
         let (status, retry_after, written) = match self {
@@ -295,8 +296,9 @@ impl Answers {
                 (status, retry_after, written)
             }
             Self::Batch(answers) => {
+                let retry_after = answers.iter().filter_map(|it| it.retry_after).max();
                 let written = write_batch(answers, request_id, &mut body);
-                (StatusCode::OK, None, written)
+                (StatusCode::OK, retry_after, written)
             }
         };
         let (status, body) = match written {

@@ -46,8 +46,13 @@ pub const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname =
 
 /// Waits until a statement of the server waits for a lock.
 pub async fn until_held(app: &TestApp) {
-    let held = async { while app.number(WAITING).await == 0 {} };
-    timeout(LIMIT, held).await.expect("a statement waits");
+    until_so_many_are_held(app, 1).await;
+}
+
+/// Waits until so many statements of the server wait for locks.
+pub async fn until_so_many_are_held(app: &TestApp, statements: i64) {
+    let held = async { while app.number(WAITING).await < statements {} };
+    timeout(LIMIT, held).await.expect("statements wait");
 }
 
 /// What a person is called.

@@ -88,7 +88,7 @@ async fn take(
     if let Err(refused) = http.join_queue() {
         // Before anything is sent in vain.
         shed("upload", refused);
-        return Err(Problem::shed());
+        return Err(Problem::shed(&http.app.entropy));
     }
     let (parts, body) = request.into_parts();
     let expected = SQL_STATS

@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::{
+    entropy::Entropy,
     error::{Error, ErrorCode},
     graphql::errors::{TopLevelCode, UNAVAILABLE},
 };
@@ -65,10 +66,10 @@ impl Problem {
     }
 
     /// 503 `UNAVAILABLE`: there is no place for it now.
-    pub fn shed() -> Self {
+    pub fn shed(entropy: &Entropy) -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self {
-            retry_after: Some(1),
+            retry_after: Some(soon(entropy)),
             ..Self::new(status, TopLevelCode::Unavailable, UNAVAILABLE)
         }
     }
@@ -137,6 +138,12 @@ impl Problem {
     }
 }
 
+/// When to come back once there may be a place, in seconds: not all at once, who were refused together.
+pub fn soon(entropy: &Entropy) -> u64 {
+    let [drawn] = entropy.bytes();
+    1 + u64::from(drawn) % 3
+}
+
 /// When to come back after an `UNAVAILABLE`, in seconds.
 pub fn retry_seconds(error: &Error) -> u64 {
     match error {
@@ -155,5 +162,19 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn who_is_refused_for_want_of_a_place_comes_back_in_one_to_three_seconds() {
+        let entropy = Entropy::seeded(1);
+        let seconds: BTreeSet<u64> = (0..100).map(|_| soon(&entropy)).collect();
+        assert_eq!(seconds, BTreeSet::from([1, 2, 3]));
     }
 }

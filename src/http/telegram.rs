@@ -60,7 +60,7 @@ pub async fn sign_in(
     if let Err(refused) = http.join_queue() {
         // Before it is counted as a try.
         shed("sign_in", refused);
-        return Problem::shed().into_response();
+        return Problem::shed(&http.app.entropy).into_response();
     }
     let viewer = info.anonymous();
     let mut taken = http.limits.request(viewer.ip_address);

@@ -63,7 +63,7 @@ async fn answer(
     if let Err(refused) = http.join_queue() {
         // It comes again, and people's requests get their turn.
         shed("event", refused);
-        return Problem::shed().into_response();
+        return Problem::shed(&http.app.entropy).into_response();
     }
     // What is begun is finished, even if the gateway hangs up.
     let app = http.app.clone();

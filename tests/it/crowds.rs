@@ -10,6 +10,12 @@ use super::support::{
     held::{Held, LIMIT, RENAME, name_of, rename, until_held, until_so_many_are_held},
 };
 
+/// Whether it tells to come back in a moment.
+fn is_soon(refused: &reqwest::Response) -> bool {
+    let after = refused.headers()["retry-after"].to_str().unwrap();
+    ["1", "2", "3"].contains(&after)
+}
+
 /// Whether the metrics have this counter.
 async fn is_counted(person: &Client, counter: &str) -> bool {
     let text = person.http().get(person.url("/metrics")).send().await;
@@ -37,12 +43,7 @@ async fn who_waits_too_long_for_a_connection_is_told_when_to_come_back() {
         .await;
     let refused = refused.unwrap();
     assert_eq!(refused.status(), 503);
-    let seconds: u64 = refused.headers()["retry-after"]
-        .to_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert!(is_soon(&refused));
     let refused: Value = refused.json().await.unwrap();
     assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     held.release().await;
@@ -110,7 +111,7 @@ async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
         let refused = timeout(LIMIT, request.send()).await.unwrap().unwrap();
         let (status, url) = (refused.status(), refused.url());
         assert_eq!(status, 503, "{url}");
-        assert_eq!(refused.headers()["retry-after"], "1", "{url}");
+        assert!(is_soon(&refused), "{url}");
         // No points were taken.
         assert!(refused.headers().get("ratelimit").is_none(), "{url}");
     }
@@ -165,7 +166,7 @@ async fn queries_beyond_what_is_worked_on_are_refused_at_once() {
         let request = person.http().post(person.url("/graphql")).json(&asked);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 503);
-        assert_eq!(response.headers()["retry-after"], "1");
+        assert!(is_soon(&response));
         // No points were taken.
         assert!(response.headers().get("ratelimit").is_none());
         let body: serde_json::Value = response.json().await.unwrap();
@@ -216,7 +217,7 @@ async fn searches_wait_for_one_another_and_nobody_else_waits_for_them() {
         let request = request.json(&json!({ "query": slow })).send();
         let refused = timeout(LIMIT, request).await.unwrap().unwrap();
         assert_eq!(refused.status(), 503, "{slow}");
-        assert!(refused.headers().contains_key("retry-after"), "{slow}");
+        assert!(is_soon(&refused), "{slow}");
         let refused: Value = refused.json().await.unwrap();
         assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     }
@@ -291,7 +292,7 @@ async fn a_batch_of_which_a_part_is_refused_says_when_to_come_back() {
     person.release().await;
     let answers = timeout(LIMIT, batch).await.unwrap().unwrap().unwrap();
     assert_eq!(answers.status(), 200);
-    assert!(answers.headers().contains_key("retry-after"));
+    assert!(is_soon(&answers));
     let answers: Value = answers.json().await.unwrap();
     let refused = &answers[1]["errors"][0]["extensions"];
     assert_eq!(refused["code"], "UNAVAILABLE", "{answers:#}");

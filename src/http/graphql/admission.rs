@@ -33,7 +33,7 @@ impl<'a> Admission<'a> {
         }
         if mutations {
             http.join_queue()
-                .map_err(|refused| answer_shed("mutation", refused))?;
+                .map_err(|refused| answer_shed(http, "mutation", refused))?;
         }
         let mut admission = Self { http, place: None };
         if queries {
@@ -54,12 +54,12 @@ impl<'a> Admission<'a> {
 
     fn take_place(&mut self) -> Result<(), Box<Answer>> {
         let place = self.http.enter();
-        self.place = Some(place.map_err(|refused| answer_shed("query", refused))?);
+        self.place = Some(place.map_err(|refused| answer_shed(self.http, "query", refused))?);
         Ok(())
     }
 }
 
-fn answer_shed(kind: &'static str, refused: Refused) -> Box<Answer> {
+fn answer_shed(http: &Http, kind: &'static str, refused: Refused) -> Box<Answer> {
     shed(kind, refused);
-    Answer::shed()
+    Answer::shed(&http.app.entropy)
 }

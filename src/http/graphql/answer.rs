@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{accept::Media, trail::Trail};
 use crate::{
+    entropy::Entropy,
     error::Error,
     features::limits::bucket::Standing,
     graphql::{
@@ -17,7 +18,10 @@ use crate::{
         plan::json::write_value,
         refused::Asked,
     },
-    http::{limits::Standings, problem::retry_seconds},
+    http::{
+        limits::Standings,
+        problem::{retry_seconds, soon},
+    },
 };
 
 /// The longest message passed on: a part of the document can stand in it.
@@ -127,10 +131,10 @@ impl Answer {
     }
 
     /// There is no place for it now.
-    pub(super) fn shed() -> Box<Self> {
+    pub(super) fn shed(entropy: &Entropy) -> Box<Self> {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let mut answer = Self::refused(status, TopLevelCode::Unavailable, UNAVAILABLE);
-        answer.retry_after = Some(1);
+        answer.retry_after = Some(soon(entropy));
         answer
     }
 

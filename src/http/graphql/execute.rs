@@ -23,7 +23,7 @@ use crate::{
         execution::is_refused,
         refused::Asked,
     },
-    http::{request::RequestInfo, router::Http},
+    http::{problem::soon, request::RequestInfo, router::Http},
 };
 
 /// Errors in one answer; validation can find one in every field.
@@ -83,7 +83,7 @@ pub(super) async fn execute(
         timeout_at(deadline, work).await
     };
     match outcome {
-        Ok(Ok(response)) => shown(response, info, mutates),
+        Ok(Ok(response)) => shown(http, response, info, mutates),
         Ok(Err(_)) => {
             tracing::error!(request_id = %info.request_id, "a resolver panicked");
             Answer::internal()
@@ -105,7 +105,7 @@ pub(super) fn request(
 }
 
 /// What of a response is shown, and with which status (api.md, "Errors").
-fn shown(response: Response, info: &RequestInfo, mutates: bool) -> Box<Answer> {
+fn shown(http: &Http, response: Response, info: &RequestInfo, mutates: bool) -> Box<Answer> {
     let before_execution = is_refused(&response);
     let faults: Vec<Fault> = response
         .errors
@@ -125,7 +125,7 @@ fn shown(response: Response, info: &RequestInfo, mutates: bool) -> Box<Answer> {
     } else {
         None
     };
-    let retry_after = unavailable.then_some(1);
+    let retry_after = unavailable.then(|| soon(&http.app.entropy));
     let status = match whole {
         Some(status) if !mutates || before_execution => Status::Whole(status),
         _ if before_execution && has(TopLevelCode::Internal) => {

@@ -315,7 +315,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "LIMIT_QUERIES_AT_ONCE",
         "0",
-        "Queries executed at the same time; more are refused with 503. 0: 20 for each of DATABASE_READ_CONNECTIONS, 80 in a burst, 7 while a crowd stays.",
+        "Queries executed at the same time; more are refused with 503. 0: 20 for each of DATABASE_READ_CONNECTIONS, 80 in a burst, 5 while a crowd stays.",
     ),
     fixed(
         "REQUEST_TIMEOUT_MS",

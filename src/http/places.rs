@@ -127,12 +127,12 @@ impl Bounds {
 }
 
 impl Places {
-    /// So many places, for a moment some times as many, and a third of them while the crowd stays.
+    /// So many places, for a moment some times as many, and a quarter of them while the crowd stays.
     pub fn with_bursts(usual: usize) -> Self {
         Self::of(Bounds {
             usual,
             most: usual.saturating_mul(BURST),
-            strained: usual.div_ceil(3),
+            strained: usual.div_ceil(4),
         })
     }
 
@@ -235,14 +235,14 @@ mod tests {
         let mut inside: Vec<_> = (0..5).map(|_| enter(0).unwrap()).collect();
         inside.push(enter(499).unwrap());
         assert_eq!(enter(500).unwrap_err(), Refused { first: true });
-        // While somebody is refused every moment, who leaves makes room for two, a third of the usual number.
+        // While somebody is refused every moment, who leaves makes room for one, a quarter of the usual number.
         inside.truncate(4);
         assert!(refused((550..60_000).step_by(50)));
-        inside.truncate(1);
+        inside.clear();
         inside.push(enter(60_000).unwrap());
         assert_eq!(enter(60_000).unwrap_err(), Refused { first: false });
         // Nobody is for a moment, and the next is a burst, of four times the usual at most.
-        inside.extend((0..14).map(|_| enter(60_100).unwrap()));
+        inside.extend((0..15).map(|_| enter(60_100).unwrap()));
         assert_eq!(enter(60_110).unwrap_err(), Refused { first: true });
         // It is over once it was too large, and not gone as long as it is, though nobody is refused for a moment.
         inside.truncate(5);
@@ -259,7 +259,7 @@ mod tests {
         let too_many = |from: u64, to: u64| (from..to).all(|millis| enter(millis).is_err());
         let mut inside: Vec<_> = (0..16).map(|_| enter(0).unwrap()).collect();
         assert!(too_many(200, 201));
-        // Sixteen were too many; three of them stay, which two places are too few for, and one comes back again and again.
+        // Sixteen were too many; three of them stay, which one place is too few for, and one comes back again and again.
         inside.truncate(2);
         assert!(too_many(201, 400));
         inside.push(enter(400).unwrap());
@@ -296,13 +296,34 @@ mod tests {
         let start = Instant::now();
         let join =
             |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
-        assert!((0..60_000).step_by(10).all(|at| join(49, at).is_ok()));
+        assert!((0..2000).step_by(100).all(|at| join(49, at).is_ok()));
         // Twice as many for half a second.
-        assert!((60_000..60_500).step_by(10).all(|at| join(99, at).is_ok()));
-        assert_eq!(join(50, 60_500).unwrap_err(), Refused { first: true });
+        assert!((2000..2500).step_by(100).all(|at| join(99, at).is_ok()));
+        assert_eq!(join(50, 2500).unwrap_err(), Refused { first: true });
         // Then those who are answered soon.
-        assert_eq!(join(5, 60_501).unwrap_err(), Refused { first: false });
-        assert!(join(4, 60_502).is_ok());
+        assert_eq!(join(5, 2501).unwrap_err(), Refused { first: false });
+        assert!(join(4, 2502).is_ok());
+    }
+
+    #[test]
+    fn a_queue_is_as_long_as_usual_again_after_a_crowd() {
+        let queue = Queue::before(10);
+        let start = Instant::now();
+        let join =
+            |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
+        assert!(join(50, 0).is_ok());
+        assert_eq!(join(50, 500).unwrap_err(), Refused { first: true });
+        // Who comes back again and again finds it short, until it is tried whether the usual length is enough.
+        assert!((501..1000).all(|at| join(5, at).is_err()));
+        assert!(join(49, 1000).is_ok());
+        // It is not, and tried again when the crowd is twice as old.
+        assert_eq!(join(50, 1001).unwrap_err(), Refused { first: false });
+        assert!((1002..2002).all(|at| join(5, at).is_err()));
+        assert!((2002..2100).all(|at| join(49, at).is_ok()));
+        // Nobody was refused for a moment, and the next is a burst.
+        assert!(join(50, 2101).is_ok());
+        assert!(join(99, 2600).is_ok());
+        assert_eq!(join(100, 2600).unwrap_err(), Refused { first: true });
     }
 
     #[test]

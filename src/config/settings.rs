@@ -90,7 +90,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "DATABASE_POOL_SIZE",
         "10",
-        "Connections to the database a process may hold (1 to 1000).",
+        "Connections to the database a process may hold (1 to 1000); for each, 5 mutations, payment events, sign-ins and uploads may wait. Slow reads have half of them; for each, 20 queries may wait.",
     ),
     fixed(
         "DATABASE_READ_CONNECTIONS",
@@ -315,7 +315,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "LIMIT_QUERIES_AT_ONCE",
         "0",
-        "Queries executed at the same time; more are refused with 503. 0: 20 for each of DATABASE_READ_CONNECTIONS, 80 in a burst, 5 while a crowd stays.",
+        "Queries executed at the same time but for slow ones (DATABASE_POOL_SIZE); more are refused with 503. 0: 20 for each of DATABASE_READ_CONNECTIONS, 80 in a burst, 5 while a crowd stays.",
     ),
     fixed(
         "REQUEST_TIMEOUT_MS",

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use deadpool::managed::PoolError;
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
@@ -213,7 +214,10 @@ impl Db {
 
     /// A connection for single statements, each its own transaction.
     pub async fn conn(&self) -> Result<Connection> {
-        self.shared.pool.get().await.map_err(Error::unavailable)
+        self.shared.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(_) => too_late(error),
+            _ => Error::unavailable(error),
+        })
     }
 
     /// A connection for reads that an index answers, shared with others; a slow one would hold them up.
@@ -281,6 +285,12 @@ impl Db {
         let status = self.shared.pool.status();
         (status.size, status.size.saturating_sub(status.available))
     }
+}
+
+/// What has waited for a connection in vain.
+pub(super) fn too_late(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    metrics::counter!("database_pool_timeouts_total").increment(1);
+    Error::unavailable(cause)
 }
 
 /// A transaction; derefs to its connection.

@@ -18,7 +18,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::pool::Connection;
+use super::pool::{Connection, too_late};
 use crate::error::{Error, Result};
 
 /// So many queries may wait for each connection of the lane: at a tenth of a second each, the last of them has its turn in
@@ -120,7 +120,7 @@ impl QueryReads {
         let until = Instant::now() + self.lane.wait;
         let turn = timeout_at(until, self.lane.turns.clone().acquire_owned()).await;
         let turn = turn
-            .map_err(|_| Error::unavailable("no turn in the lane of slow reads in time"))?
+            .map_err(|_| too_late("no turn in the lane of slow reads in time"))?
             .map_err(Error::internal)?;
         Ok(Turn {
             until,
@@ -198,7 +198,7 @@ impl Turn {
         let conn = timeout_at(self.until, connection).await;
         drop(waiting);
         Ok(SlowReader {
-            conn: conn.map_err(|_| Error::unavailable("no connection in time"))??,
+            conn: conn.map_err(|_| too_late("no connection in time"))??,
             _turn: Some(self),
         })
     }

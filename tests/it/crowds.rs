@@ -46,6 +46,7 @@ async fn who_waits_too_long_for_a_connection_is_told_when_to_come_back() {
     assert!(is_soon(&refused));
     let refused: Value = refused.json().await.unwrap();
     assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
+    assert!(is_counted(&mia, "database_pool_timeouts_total").await);
     held.release().await;
     renamed.await.unwrap().payload("meUpdate");
     assert_eq!(name_of(&mia).await, "Maria");

@@ -1,5 +1,5 @@
-//! The database: pool, shared connections for reads and the lane of slow ones, typed ids, enumerations, instants, pages by keyset and the search
-//! behind those that no index holds, migrations, and the generated `schema.rs`.
+//! The database: pool, shared connections for reads and the lane of slow ones, typed ids, enumerations, instants, pages by
+//! keyset and the search behind those that no index holds, migrations, and the generated `schema.rs`.
 
 pub mod batch;
 mod cause;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use companion::db::ids::MediaId;
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::timeout};
 
@@ -129,7 +130,7 @@ async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_with_a_session_that_is_not_known_yet_does_not_wait_for_the_pool() {
+async fn a_session_that_is_not_known_yet_and_a_picture_do_not_wait_for_the_pool() {
     let app = TestApp::start_with(|config| {
         config.database_pool_size = 1;
         config.timeouts.pool_wait = 2 * LIMIT;
@@ -141,6 +142,10 @@ async fn who_comes_with_a_session_that_is_not_known_yet_does_not_wait_for_the_po
     let renamed = rename(&mia, "Maria");
     until_held(&app).await;
     assert_eq!(timeout(LIMIT, name_of(&kim)).await.unwrap(), "Kim");
+    let no_picture = MediaId(uuid::Uuid::from_u128(1));
+    let nothing = kim.http().get(kim.url(&format!("/v1/media/{no_picture}")));
+    let nothing = timeout(LIMIT, nothing.send()).await.unwrap().unwrap();
+    assert_eq!(nothing.status(), 404);
     held.release().await;
     renamed.await.unwrap().payload("meUpdate");
 }

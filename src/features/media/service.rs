@@ -200,7 +200,9 @@ async fn keep(
 
 /// A picture, for its public address.
 pub async fn find(app: &App, id: MediaId) -> Result<Option<Media>> {
-    Ok(model::by_id(&mut *app.db.conn().await?, id).await?)
+    let conn = app.db.reader().await?;
+    let found = conn.timed(model::by_ids(&conn, &[id])).await?;
+    Ok(found.into_iter().next())
 }
 
 /// The picture that a person's upload became, to be used for this purpose. `path` is the argument that named it.

@@ -181,12 +181,12 @@ impl Places {
 }
 
 impl Queue {
-    /// Before a pool of so many connections: three for each wait usually, ten in a burst, and one for every tenth while a crowd
-    /// stays. Each has its turn after some 5 ms: who writes on 40 connections at once is not too many for ten.
+    /// Before a pool of so many connections: five for each wait usually, ten in a burst, and one for every tenth while a crowd
+    /// stays. Each has its turn after some 5 ms: fifty who want the same time at once are not too many for ten.
     pub fn before(connections: usize) -> Self {
         Self {
             bounds: Bounds {
-                usual: connections * 3,
+                usual: connections * 5,
                 most: connections * 10,
                 strained: connections.div_ceil(10),
             },
@@ -291,15 +291,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_of_ten_serves_forty_who_wait_all_the_time_and_no_more() {
+    fn a_pool_of_ten_serves_fifty_who_wait_all_the_time_and_no_more() {
         let queue = Queue::before(10);
         let start = Instant::now();
         let join =
             |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
-        assert!((0..2000).step_by(100).all(|at| join(29, at).is_ok()));
-        // Three times as many for half a second.
+        assert!((0..2000).step_by(100).all(|at| join(49, at).is_ok()));
+        // Twice as many for half a second.
         assert!((2000..2500).step_by(100).all(|at| join(99, at).is_ok()));
-        assert_eq!(join(30, 2500).unwrap_err(), Refused { first: true });
+        assert_eq!(join(50, 2500).unwrap_err(), Refused { first: true });
         // Then those who are answered soon.
         assert_eq!(join(1, 2501).unwrap_err(), Refused { first: false });
         assert!(join(0, 2502).is_ok());
@@ -311,17 +311,17 @@ mod tests {
         let start = Instant::now();
         let join =
             |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
-        assert!(join(30, 0).is_ok());
-        assert_eq!(join(30, 500).unwrap_err(), Refused { first: true });
+        assert!(join(50, 0).is_ok());
+        assert_eq!(join(50, 500).unwrap_err(), Refused { first: true });
         // Who comes back again and again finds it short, until it is tried whether the usual length is enough.
         assert!((501..1000).all(|at| join(1, at).is_err()));
-        assert!(join(29, 1000).is_ok());
+        assert!(join(49, 1000).is_ok());
         // It is not, and tried again when the crowd is twice as old.
-        assert_eq!(join(30, 1001).unwrap_err(), Refused { first: false });
+        assert_eq!(join(50, 1001).unwrap_err(), Refused { first: false });
         assert!((1002..2002).all(|at| join(1, at).is_err()));
-        assert!((2002..2100).all(|at| join(29, at).is_ok()));
+        assert!((2002..2100).all(|at| join(49, at).is_ok()));
         // Nobody was refused for a moment, and the next is a burst.
-        assert!(join(30, 2101).is_ok());
+        assert!(join(50, 2101).is_ok());
         assert!(join(99, 2600).is_ok());
         assert_eq!(join(100, 2600).unwrap_err(), Refused { first: true });
     }

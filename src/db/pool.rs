@@ -224,7 +224,8 @@ impl Db {
     pub async fn reader(&self) -> Result<Reader> {
         match self.shared.readers.get() {
             Some(conn) => Ok(Reader::Shared(conn)),
-            None => self.conn().await.map(Reader::from),
+            // Boxed: it would be a part of the future of everybody who reads, and be moved with it.
+            None => Box::pin(self.conn()).await.map(Reader::from),
         }
     }
 
@@ -234,10 +235,14 @@ impl Db {
     /// # Errors
     /// `UNAVAILABLE` at once where too many queries wait, and for what has waited [`PoolOptions::wait`] in vain.
     pub async fn slow_reader(&self) -> Result<SlowReader> {
-        match &self.query {
-            Some(query) => query.turn().await?.with(self.conn()).await,
-            None => self.conn().await.map(SlowReader::from),
-        }
+        // Boxed, as above; beside such a read that is nothing.
+        Box::pin(async {
+            match &self.query {
+                Some(query) => query.turn().await?.with(self.conn()).await,
+                None => self.conn().await.map(SlowReader::from),
+            }
+        })
+        .await
     }
 
     /// Begins a transaction (READ COMMITTED); dropping it without [`Transaction::commit`] rolls back.

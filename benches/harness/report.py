@@ -134,6 +134,13 @@ def measures(found: dict) -> Iterator[Measure]:
                       times <= 3 and offered >= 0.95 * over["times"],
                       f"{milliseconds(over['accepted_p99_ms'])} against 3 × {milliseconds(over['normal_p99_ms'])}, while "
                       f"{over['accepted_rps'] / found['load']['peak_rps']:.0%} of the peak were accepted.")
+        mutations = over["mutations"]
+        if mutations["p99_ms"] and mutations["normal_p99_ms"]:
+            times = mutations["p99_ms"] / mutations["normal_p99_ms"]
+            yield Measure("p99 of accepted mutations at 3 times the peak ÷ normal", "≤ 3",
+                          f"{times:.1f}, of {mutations['accepted']} answers" + at_commit(found, "load"), times <= 3,
+                          f"{milliseconds(mutations['p99_ms'])} against 3 × {milliseconds(mutations['normal_p99_ms'])}. In the first half second, "
+                          "and whenever the usual number is tried again, the last of fifty wait for the ten connections that the others write on.")
 
 
 def goes(found: dict, operation: str, mode: str, key: str, other: str, target: float) -> str:

@@ -15,6 +15,8 @@ CREATE UNIQUE INDEX ON maker (no);
 CREATE UNIQUE INDEX ON client (no);
 ANALYZE maker;
 ANALYZE client;
+-- The first 2200 book.
+SELECT count(*) - 2200 AS clients FROM client \gset
 
 INSERT INTO availabilities (id, provider_id, starts_at, ends_at, created_at)
 SELECT md5('window' || maker.no || '/' || day)::uuid, maker.id,
@@ -25,11 +27,13 @@ ORDER BY maker.no, day;
 
 CREATE TEMPORARY TABLE due AS
     SELECT i, m.id AS provider_id, c.id AS client_id, ps.service_id, ps.price_minor, ps.currency, ps.duration_minutes,
-           p.cancellation_policy, (:'today'::date + 5 + time '10:00') AT TIME ZONE 'UTC' AS starts_at,
+           p.cancellation_policy,
+           (:'today'::date + 5 + time '10:00' + (i - 1) / :clients * interval '4 hours') AT TIME ZONE 'UTC' AS starts_at,
            :'today'::date::timestamp AT TIME ZONE 'UTC' AS made_at
     FROM generate_series(1, :orders) i
     JOIN maker m ON m.no = 2000 + i
-    JOIN client c ON c.no = 2200 + i
+    -- There are half as many clients as providers: whoever has a second one has it in the afternoon.
+    JOIN client c ON c.no = 2201 + (i - 1) % :clients
     JOIN providers p ON p.id = m.id
     CROSS JOIN LATERAL (SELECT * FROM provider_services s WHERE s.provider_id = m.id ORDER BY s.id LIMIT 1) ps;
 ANALYZE due;

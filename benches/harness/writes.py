@@ -60,9 +60,9 @@ class Writes:
         return SCRATCH
 
     def _prepare(self, orders: int) -> int:
-        """The copy; never more orders than there are clients and providers for."""
+        """The copy; never more orders than there are providers for, and two for each client."""
         size = self.reads.known.size
-        orders = max(0, min(orders, size // 2 - 2300, size - size // 25 - 2100))
+        orders = max(0, min(orders, 2 * (size // 2 - 2300), size - size // 25 - 2100))
         log(f"copying {self.database} for the writes")
         dataset.copy(self.cluster, self.database, self.name)
         self.cluster.psql(["-v", f"today={self.today}", "-v", f"orders={orders}", "-f", dataset.DATA / "writes.sql"], self.name)

@@ -1,6 +1,6 @@
 //! What grows with every day is read no further than a page needs: each order alone and with each single filter, by the
 //! row counts of the plans, for values that are frequent and for such that are rare, and with a service and a price that are
-//! rare only together. And what a search finds in its three steps is what sorting everything finds.
+//! rare only together. And what a search finds in its four steps is what sorting everything finds.
 
 use companion::{
     cursor::{self, Page, PageArgs},
@@ -183,7 +183,7 @@ const PROVIDER_ORDERS: [(&str, MakeOrder, &str); 3] = [
     ("newest", Order::newest, "created_at DESC, id DESC"),
 ];
 
-/// Every filter of providers, what it means in plain SQL, and which of the three steps may find it in the order given.
+/// Every filter of providers, and what it means in plain SQL.
 async fn provider_filters(
     conn: &mut AsyncPgConnection,
 ) -> Vec<(&'static str, providers::Filter, String)> {
@@ -463,7 +463,7 @@ async fn people_lists(conn: &mut AsyncPgConnection) {
         (text("us"), "display_name LIKE 'Us%'", LOOK),
         (text("zz"), "false", LOOK),
         (text("!!!"), "false", LOOK),
-        // More than few, and far down in both orders: sorted by the third step.
+        // More than few, and far down in both orders: sorted by the last step.
         (text("zoe"), "display_name LIKE 'Zoe%'", 0),
         (with(everyone), "true", LOOK),
         (with(few), "right(id::text, 3) = '777'", LOOK),

@@ -2,8 +2,8 @@
 //!
 //! Each that is let in makes the others wait. A burst drains by itself, so it is let in; a crowd that stays is not, because
 //! then everybody would wait for it all the time (RFC 8289 tells a good queue from a bad one by the same sign). While it
-//! stays, fewer are let in than otherwise: PostgreSQL is as busy with them, and each is answered sooner. Now and then the
-//! usual number is let in again, because who comes back at once when refused looks like a crowd, however few they are.
+//! stays, fewer are let in than otherwise: PostgreSQL is as busy with them, and each is answered sooner. Now and then more
+//! are let in again, because who comes back at once when refused looks like a crowd, however few they are.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -31,6 +31,8 @@ struct Bounds {
     most: usize,
     /// So many while a crowd stays.
     strained: usize,
+    /// So many when it is tried whether it is still one.
+    tried: usize,
 }
 
 /// The places for queries.
@@ -65,7 +67,7 @@ struct Crowd {
 #[derive(Clone, Copy, Debug)]
 struct Refusals {
     last: Instant,
-    /// From then on the usual number is let in, until somebody is refused.
+    /// From then on it is tried whether more have room, until somebody is refused.
     trial: Instant,
 }
 
@@ -108,7 +110,7 @@ impl Bounds {
         let strained = crowd.refused.filter(|refused| now < refused.trial);
         let room = match (strained, crowd.refused) {
             (Some(_), _) => self.strained,
-            (None, Some(_)) => self.usual,
+            (None, Some(_)) => self.tried,
             (None, None) if age >= PATIENCE => self.usual,
             (None, None) => self.most,
         };
@@ -133,6 +135,7 @@ impl Places {
             usual,
             most: usual.saturating_mul(BURST),
             strained: usual.div_ceil(4),
+            tried: usual,
         })
     }
 
@@ -142,6 +145,7 @@ impl Places {
             usual: most,
             most,
             strained: most,
+            tried: most,
         })
     }
 
@@ -182,14 +186,15 @@ impl Places {
 
 impl Queue {
     /// Before a pool of so many connections: five for each wait usually, seven in a burst, and one for every tenth while a
-    /// crowd stays. Each has its turn after some 5 ms: fifty who want the same time at once are not too many for ten. The last
-    /// of a burst waits for all before it, so that it is not many more.
+    /// crowd stays, or now and then two for each. A turn comes after some 5 ms: fifty who want the same time at once are not too
+    /// many for ten. The last waits for all before it, so that there are not many more, and fewer where many are tried.
     pub fn before(connections: usize) -> Self {
         Self {
             bounds: Bounds {
                 usual: connections * 5,
                 most: connections * 7,
                 strained: connections.div_ceil(10),
+                tried: connections * 2,
             },
             crowd: Mutex::default(),
         }
@@ -314,13 +319,13 @@ mod tests {
             |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
         assert!(join(50, 0).is_ok());
         assert_eq!(join(50, 500).unwrap_err(), Refused { first: true });
-        // Who comes back again and again finds it short, until it is tried whether the usual length is enough.
+        // Who comes back again and again finds it short, until it is tried whether two for each are enough.
         assert!((501..1000).all(|at| join(1, at).is_err()));
-        assert!(join(49, 1000).is_ok());
+        assert!(join(19, 1000).is_ok());
         // It is not, and tried again when the crowd is twice as old.
-        assert_eq!(join(50, 1001).unwrap_err(), Refused { first: false });
+        assert_eq!(join(20, 1001).unwrap_err(), Refused { first: false });
         assert!((1002..2002).all(|at| join(1, at).is_err()));
-        assert!((2002..2100).all(|at| join(49, at).is_ok()));
+        assert!((2002..2100).all(|at| join(19, at).is_ok()));
         // Nobody was refused for a moment, and the next is a burst.
         assert!(join(50, 2101).is_ok());
         assert!(join(69, 2600).is_ok());

@@ -185,14 +185,14 @@ impl Places {
 }
 
 impl Queue {
-    /// Before a pool of so many connections: five for each wait usually, seven in a burst, and one for every tenth while a
-    /// crowd stays, or now and then two for each. A turn comes after some 5 ms: fifty who want the same time at once are not too
-    /// many for ten. The last waits for all before it, so that there are not many more, and fewer where many are tried.
+    /// Before a pool of so many connections: five for each wait usually, ten in a burst, and one for every tenth while a crowd
+    /// stays, or now and then two for each. A turn comes after some 5 ms: fifty who want the same time at once are not too many
+    /// for ten, nor a hundred that refresh one token (rules.md). The last waits for all before it, so that few are tried.
     pub fn before(connections: usize) -> Self {
         Self {
             bounds: Bounds {
                 usual: connections * 5,
-                most: connections * 7,
+                most: connections * 10,
                 strained: connections.div_ceil(10),
                 tried: connections * 2,
             },
@@ -303,8 +303,8 @@ mod tests {
         let join =
             |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
         assert!((0..2000).step_by(100).all(|at| join(49, at).is_ok()));
-        // Twenty more for half a second.
-        assert!((2000..2500).step_by(100).all(|at| join(69, at).is_ok()));
+        // Twice as many for half a second.
+        assert!((2000..2500).step_by(100).all(|at| join(99, at).is_ok()));
         assert_eq!(join(50, 2500).unwrap_err(), Refused { first: true });
         // Then those who are answered soon.
         assert_eq!(join(1, 2501).unwrap_err(), Refused { first: false });
@@ -328,8 +328,8 @@ mod tests {
         assert!((2002..2100).all(|at| join(19, at).is_ok()));
         // Nobody was refused for a moment, and the next is a burst.
         assert!(join(50, 2101).is_ok());
-        assert!(join(69, 2600).is_ok());
-        assert_eq!(join(70, 2600).unwrap_err(), Refused { first: true });
+        assert!(join(99, 2600).is_ok());
+        assert_eq!(join(100, 2600).unwrap_err(), Refused { first: true });
     }
 
     #[test]

@@ -89,7 +89,7 @@ async fn a_mutation_that_would_wait_in_vain_for_the_pool_is_refused_at_once() {
     let held = Held::person(&app, &mia).await;
     let first = rename(&mia, "Maria");
     until_held(&app).await;
-    // The first has the connection, and seven may wait for it, for a moment.
+    // The first has the connection, and ten may wait for it, for a moment.
     let mut crowd = JoinSet::new();
     for _ in 0..40 {
         let renamed = rename(&mia, "Mira");

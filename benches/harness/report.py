@@ -91,11 +91,11 @@ def ratio(found: dict, operation: str, mode: str, key: str, other: str) -> float
 def head(found: dict) -> str:
     machine = found["machine"]
     return (f"# Side by side\n\n"
-            f"Measured at commit {found['setup']['versions'].get('commit', '?')} on {found['made'][:10]}, but for what says otherwise; "
+            f"Measured at commit {found['setup']['versions'].get('commit', '?')} until {found['made'][:10]}, but for what says otherwise; "
             f"[README.md](README.md) says how, and every figure is in [report.json](report.json). Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-            f"{machine['system']}. Figures are medians of interleaved rounds, with their range in brackets; compare ratios, "
-            f"not machines.\n\n"
-            f"Every contestant's replies were equal to golden bodies that PostgreSQL made by SQL of their own, ids, numbers "
+            f"{machine['system']}. Figures are medians of interleaved rounds, with their range in brackets, or in report.json; "
+            f"compare ratios, not machines.\n\n"
+            f"Of what is read, every contestant's replies were equal to golden bodies that PostgreSQL made by SQL of their own, ids, numbers "
             f"and times compared by value.")
 
 
@@ -120,7 +120,7 @@ def measures(found: dict) -> Iterator[Measure]:
     steady, over = found.get("load", {}).get("steady"), found.get("load", {}).get("overload")
     if steady:
         peak, flat = steady["memory_peak"] / 1e6, grown(steady)
-        yield Measure("memory in the mixed load", "≤ 64 MB, flat",
+        yield Measure("memory in the mixed load", "≤ 64 MB, flat (≤ 1 MB more)",
                       f"{peak:.0f} MB, {flat:+.1f} MB in its second half" + at_commit(found, "load"), peak <= 64 and flat <= 1, at_steps(steady))
         # What wrk saw is in the log, too, unless no answer came.
         wrong = max(steady["errors"], steady["failed_answers"])
@@ -140,7 +140,7 @@ def measures(found: dict) -> Iterator[Measure]:
             yield Measure("p99 of accepted mutations at 3 times the peak ÷ normal", "≤ 3",
                           f"{times:.1f}, of {mutations['accepted']} answers" + at_commit(found, "load"), times <= 3,
                           f"{milliseconds(mutations['p99_ms'])} against 3 × {milliseconds(mutations['normal_p99_ms'])}. In the first half second, "
-                          "and whenever the usual number is tried again, the last of fifty wait for the ten connections that the others write on.")
+                          "and whenever it is tried whether the crowd is gone, the last to be let in wait for the connections that the others write on.")
 
 
 def goes(found: dict, operation: str, mode: str, key: str, other: str, target: float) -> str:
@@ -202,7 +202,8 @@ def targets(wanted: list[Measure]) -> str:
               "ranges below say. pgbench sends the same statements, but its connections have those of a hundred requests prepared, "
               "which the CPU that PostgreSQL takes for it shows; the peers and the stock server read 21 providers for a page of 20. "
               "async-graphql's own loaders keep what they are asked for in a map (`scc`) whose lock spins when two workers want "
-              "it: unpinned, 86 % of the stock server's time is there (by `perf`), pinned it has one worker and none of it.")
+              "it: unpinned, 86 % of the stock server's time was there when it was looked at (by `perf`, at commit 0325e3b), pinned it has "
+              "one worker and none of it.")
 
 
 def at_commit(found: dict, part: str) -> str:
@@ -248,8 +249,8 @@ def where(found: dict, wanted: list[Measure]) -> str:
     server = {operation: shares for operation, shares in kept["server"].items() if shares}
     if server:
         parts.append("The server, by `perf` under load, in whose code its CPU time is spent. What the hand-written server and bare axum do "
-                     "not do at all – a document that is looked up, validated and priced, limits, access, metrics, a log line – is what a "
-                     "`ping` consists of:")
+                     "not do at all – a document that is looked up, validated and priced, limits, access, metrics, a log line – is most of "
+                     "what a `ping` takes beyond bare axum's:")
         names = list(dict.fromkeys(one["whose"] for shares in server.values() for one in shares))
         by_name = {operation: {one["whose"]: one["share"] for one in shares} for operation, shares in server.items()}
         parts.append(table(["", *server], [[name, *[f"{shares.get(name, 0):.1%}" for shares in by_name.values()]] for name in names]))
@@ -376,7 +377,7 @@ def writes(found: dict) -> str:
     alone = "Companion alone" if others else \
         "Companion alone (nobody else has these operations: they are its rules for time, money and sign-in, not a query)"
     return ("## Writes\n\n" + older(found, "writes") + alone + ", on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
-            "was counted in the tables afterwards. BEGIN and COMMIT count as statements here.\n\n"
+            "was counted in the tables afterwards, but for the mix. BEGIN and COMMIT count as statements here.\n\n"
             + table(["operation", "placed, connections", "req/s", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", ""], rows))
 
 
@@ -405,7 +406,8 @@ def growth(found: dict, drawn: dict[str, str]) -> str:
     without = "; ".join(one.title for one in everyone() if one.name not in here)
     unasked = ", ".join(operation for operation in READS if not any(operation in by_operation for by_operation in sizes.values()))
     missing = "\n\nNot asked for here: " + ". Operations: ".join(filter(None, (without, unasked))) + "." if without or unasked else ""
-    return ("## Growth\n\n" + older(found, "growth") + "Requests a second, pinned, 32 connections, by the number of providers, bookings and reviews each."
+    return ("## Growth\n\n" + older(found, "growth") + "Requests a second, pinned, 32 connections, by the number of providers, bookings and reviews each; the charts show "
+            "them as shares of those at the first."
             + pictures + "\n\n" + table(["operation", "", *[f"{int(size):,}".replace(",", " ") for size in sizes], "lost"], rows) + missing)
 
 
@@ -422,9 +424,10 @@ def plans(found: dict) -> str:
     if broken:
         verdict = f"**{len(broken)} break the rule:** {', '.join(broken)}."
     return (f"## Plans on {kept['rows']:,} rows\n\n".replace(",", " ")
-            + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter. {verdict} "
+            + older(found, "plans") + f"`EXPLAIN (ANALYZE)` of every statement that each list sends, each order alone and with one filter; what writes is "
+              f"explained and not run. {verdict} "
               "Searches look at the next hundred rows of their order for each row of the page, then at what the index of the rarest "
-              "condition leads to, then at five hundred rows of the order; what all of this doesn't find is sorted. That, and combined "
+              "condition leads to, then at five hundred rows of the order for each; what all of this doesn't find is sorted. That, and combined "
               "filters, are listed with what they read.\n\n"
             + table(["list", "statements", "most rows a node reads", "ms in all", "bound", ""], rows))
 

@@ -1,8 +1,8 @@
 """The load of a day: minutes of the mix at 80 % of the peak, then 3 times the peak, and how it recovers.
 
 wrk has no rate of its own: each of many connections waits before each request, so long that together they send the rate,
-which short runs find out. A prober on connections of its own sends a fiftieth of the load, the mix's reads and mutations,
-and keeps what came of it: those are the latencies of single kinds of answers, which wrk has none of.
+which short runs find out. A prober on connections of its own sends a fiftieth of the peak beside the load, the mix's reads and
+mutations, and keeps what came of it: those are the latencies of single kinds of answers, which wrk has none of.
 
 The overload comes out of the day's load and goes back into it. What the prober saw is looked at when all is over and all
 of its answers are in, so that none is left out for being slow.

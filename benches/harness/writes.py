@@ -1,4 +1,4 @@
-"""What writes: bookings, sign-ins, payment webhooks, and the mix of a day. Companion alone, each run on a fresh copy."""
+"""What writes: bookings, sign-ins, payment webhooks, and the mix of a day. Companion alone, all on one throw-away copy."""
 
 import datetime
 import itertools

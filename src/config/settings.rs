@@ -90,7 +90,7 @@ pub static SETTINGS: &[Setting] = &[
     fixed(
         "DATABASE_POOL_SIZE",
         "10",
-        "Connections to the database a process may hold (1 to 1000); for each, 5 mutations, payment events, sign-ins and uploads may wait. Slow reads have half of them; for each, 20 queries may wait.",
+        "Connections to the database a process may hold (1 to 1000); for each, 5 mutations, payment events, sign-ins and uploads may wait, 10 in a burst, and one for every ten connections while a crowd stays. Slow reads have half of them; for each, 20 queries may wait.",
     ),
     fixed(
         "DATABASE_READ_CONNECTIONS",

@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// So long after the last refusal a crowd is gone, if there are places; not sooner, because answers come in heaps and leave
 /// most places free for a moment.
 const REST: Duration = Duration::from_millis(100);
-/// At least so often it is tried whether the usual number of places is enough. Sooner at first: when the crowd is twice as old
-/// as it was the last time.
+/// At least so often it is tried whether more have room. Sooner at first: when the crowd is twice as old as it was the last
+/// time.
 const LONGEST_STRAIN: Duration = Duration::from_secs(8);
 
 /// How many may be there.
@@ -187,7 +187,8 @@ impl Places {
 impl Queue {
     /// Before a pool of so many connections: five for each wait usually, ten in a burst, and one for every tenth while a crowd
     /// stays, or now and then two for each. A turn comes after some 5 ms: fifty who want the same time at once are not too many
-    /// for ten, nor a hundred that refresh one token (rules.md). The last waits for all before it, so that few are tried.
+    /// for ten, nor a hundred that refresh one token (rules.md). The last waits for all before it, so that a trial, which fails
+    /// while the crowd stays, has only as many as it needs.
     pub fn before(connections: usize) -> Self {
         Self {
             bounds: Bounds {

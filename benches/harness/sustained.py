@@ -34,7 +34,7 @@ CROWD = 1500
 PROBER_SHARE = 0.02
 LANES = 64
 # Of so many that the prober sends one is a mutation.
-PROBER_WRITES = 5
+PROBER_WRITES = 2
 # The day's load before the overload and after it, in seconds.
 LEAD = 10
 RECOVERY = 10
@@ -144,7 +144,7 @@ def measure(cluster: Cluster, database: str, reads: Reads, seconds: float, overl
         found = {"peak_rps": peak}
         log(f"the peak of the mix is {peak:.0f} req/s")
         rate = max(40, peak * PROBER_SHARE)
-        probes, mutations = writes.mixed(int(rate / PROBER_WRITES * (seconds + overload_seconds + 180)))
+        probes, mutations = writes.mixed(int(rate / PROBER_WRITES * (seconds + overload_seconds + 300)))
         prober = Prober(server.port, probes, [one for one in mutations if one.path == "/graphql"], 1 / rate)
         try:
             wait = calibrate(writes, server, placement, peak * SHARE, CONNECTIONS)

@@ -1,6 +1,7 @@
 """Side by side: everybody's replies are checked, then everybody is measured in interleaved rounds."""
 
 import itertools
+import re
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ RECORDED = 100
 WARM = 2000
 # Requests of the others whose statements are counted.
 COUNTED = 10
+# Statements that ask for nothing: a connection's test, and a transaction's ends.
+IDLE = re.compile(r"SELECT 1;?$|(BEGIN|START TRANSACTION|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Facts:
     """What was found of one contestant for one operation before measuring."""
 
     statements: float = 0
+    # Of these, `SELECT 1`, BEGIN and the like.
+    idle: float = 0
     waves: float = 0
     bytes: float = 0
     whole: float = 0
@@ -90,6 +95,7 @@ class Comparison:
         found = Facts(
             # The median: a job of the server may fall into one of them.
             statements=statistics.median(one.statements for one in recorded),
+            idle=statistics.median(sum(bool(IDLE.match(sent.text)) for wave in one.waves for sent in wave) for one in recorded),
             waves=statistics.median(len(one.waves) for one in recorded),
             bytes=length,
             whole=whole,
@@ -182,7 +188,7 @@ class Comparison:
                 if facts.wrong:
                     row["wrong"] = facts.wrong
                 else:
-                    row.update(statements=round(facts.statements, 2), waves=facts.waves, bytes=round(facts.bytes))
+                    row.update(statements=round(facts.statements, 2), idle=facts.idle, waves=facts.waves, bytes=round(facts.bytes))
         for operation, by_name in self.figures.items():
             for name, modes in by_name.items():
                 found.setdefault(operation, {}).setdefault(name, {}).update(modes)

@@ -9,6 +9,7 @@ from . import settings
 from .settings import log
 
 PEERS = settings.BENCHES / "peers"
+NODE = PEERS / "_node"
 CONTESTANTS = settings.BENCHES / "contestants"
 CONTESTANTS_TARGET = settings.CACHE / "contestants"
 READS = ("ping", "provider", "flat", "nested", "mine")
@@ -31,6 +32,9 @@ class Contestant:
     environment: dict[str, str] = field(default_factory=dict)
     # What must be there, or the contestant is skipped with this said.
     needs: tuple[Path, ...] = ()
+    # What fixes the versions of its libraries, and those of a Rust program that the report names.
+    lock: Path = settings.ROOT / "Cargo.lock"
+    built_on: tuple[str, ...] = ()
 
     def document(self, operation: str) -> str:
         return (self.documents / f"{operation}.graphql").read_text().strip()
@@ -44,6 +48,7 @@ def companion() -> Contestant:
         serve=(str(settings.COMPANION), "serve"),
         operations=READS,
         needs=(settings.COMPANION,),
+        built_on=("async-graphql", "axum", "diesel", "diesel-async", "tokio-postgres"),
         environment={
             "ENVIRONMENT": "production",
             "BASE_URL": "http://127.0.0.1",
@@ -65,7 +70,7 @@ def companion() -> Contestant:
     )
 
 
-def rust(name: str, title: str, operations: tuple[str, ...], typed_ids: bool) -> Contestant:
+def rust(name: str, title: str, operations: tuple[str, ...], built_on: tuple[str, ...]) -> Contestant:
     """A binary of the workspace in benches/contestants."""
     binary = CONTESTANTS_TARGET / "release" / name
     return Contestant(
@@ -73,8 +78,9 @@ def rust(name: str, title: str, operations: tuple[str, ...], typed_ids: bool) ->
         title=title,
         serve=(str(binary),),
         operations=operations,
-        typed_ids=typed_ids,
         needs=(CONTESTANTS / "Cargo.toml",),
+        lock=CONTESTANTS / "Cargo.lock",
+        built_on=built_on,
         install=("cargo", "build", "--release", "--locked", "--manifest-path", str(CONTESTANTS / "Cargo.toml"),
                  "--target-dir", str(CONTESTANTS_TARGET), "--bin", name),
     )
@@ -94,6 +100,8 @@ def peer(name: str, title: str) -> Contestant:
         typed_ids=False,
         install=(str(folder / "install"),),
         needs=(folder / "install", folder / "serve"),
+        # pip's lock doesn't tell what was asked for from what came with it.
+        lock=next(path for path in (folder / "package-lock.json", folder / "requirements.in") if path.exists()),
         environment={"NODE_ENV": "production"},
     )
 
@@ -102,9 +110,10 @@ def everyone() -> list[Contestant]:
     """All, in the order of the report."""
     return [
         companion(),
-        rust("handwritten", "hand-written axum + tokio-postgres", ("provider", "flat", "nested"), True),
-        rust("stock", "stock async-graphql + DataLoader", ("ping", "provider", "flat", "nested"), True),
-        rust("bare", "bare axum", ("ping",), True),
+        rust("handwritten", "hand-written axum + tokio-postgres", ("provider", "flat", "nested"), ("axum", "tokio-postgres")),
+        rust("stock", "stock async-graphql + DataLoader", ("ping", "provider", "flat", "nested"),
+             ("async-graphql", "axum", "tokio-postgres")),
+        rust("bare", "bare axum", ("ping",), ("axum",)),
         peer("mercurius", "Mercurius + pg, JIT"),
         peer("postgraphile", "PostGraphile 5"),
         peer("apollo-knex", "Apollo + knex + DataLoader"),

@@ -1,9 +1,7 @@
-"""What the figures were measured on and with."""
+"""What the figures were measured on."""
 
 import os
 import platform
-import re
-import subprocess
 from pathlib import Path
 
 from . import settings
@@ -56,31 +54,3 @@ def set_huge_pages(number: int) -> None:
         HUGE_PAGES.write_text(str(number))
     except OSError:
         pass
-
-
-def versions() -> dict[str, str]:
-    """The programs that measure, and what is measured."""
-    found = {}
-    for name, command in (
-        ("companion", [str(settings.COMPANION), "--version"]), ("wrk", ["wrk", "-v"]), ("python", ["python3", "--version"]),
-        ("rustc", ["rustc", "--version"]), ("commit", ["git", "-C", str(settings.ROOT), "rev-parse", "--short=12", "HEAD"]),
-    ):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-        except OSError:
-            continue
-        line = (done.stdout + done.stderr).strip().splitlines()[:1]
-        # wrk says its version and fails.
-        if line and (name != "commit" or not done.returncode):
-            found[name] = re.sub(r"\s*Copyright.*", "", line[0])
-    if "commit" in found and changed():
-        found["commit"] += " with changes"
-    return found
-
-
-def changed() -> bool:
-    """Whether what is measured differs from its commit; the report itself always does."""
-    besides = [f":(exclude)benches/{one}" for one in ("report.json", "REPORT.md", "charts")]
-    done = subprocess.run(["git", "-C", str(settings.ROOT), "status", "--porcelain", "--", ".", *besides],
-                          capture_output=True, text=True, check=False, timeout=60)
-    return bool(done.stdout.strip())

@@ -25,13 +25,15 @@ WHOSE = (
     ("allocator", ("mi_", "__rg_", "alloc::raw_vec")),
     ("copying and comparing memory", ("memmove", "memcpy", "memcmp", "memset")),
     ("log lines and metrics", ("tracing", "sharded_slab", "metrics")),
-    ("PostgreSQL's client (diesel, tokio-postgres)", ("diesel", "tokio_postgres", "postgres_protocol", "postgres_types", "fallible_iterator", "bytes::")),
+    ("PostgreSQL's client (diesel, tokio-postgres)", ("diesel", "tokio_postgres", "postgres_protocol", "postgres_types", "fallible_iterator")),
     ("GraphQL library", ("async_graphql",)),
     ("our plans and their JSON", ("companion::graphql", "serde_json")),
     ("our HTTP, limits and access", ("companion::http", "companion::auth")),
     ("our features", ("companion::features", "companion::db", "companion::money", "companion")),
     ("HTTP and routing libraries", ("hyper", "http::", "http_body", "httparse", "axum", "tower", "matchit")),
     ("runtime", ("tokio", "futures", "mio", "parking_lot", "dataloader", "deadpool")),
+    # Of PostgreSQL's client and of HTTP alike.
+    ("buffers (bytes)", ("bytes::",)),
 )
 
 

@@ -94,7 +94,7 @@ def head(found: dict) -> str:
             f"Measured at commit {found['setup']['versions'].get('commit', '?')} until {found['made'][:10]}, but for what says otherwise; "
             f"[README.md](README.md) says how, and every figure is in [report.json](report.json). Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
             f"{machine['system']}. Figures are medians of interleaved rounds, with their range in brackets, or in report.json; "
-            f"compare ratios, not machines.\n\n"
+            f"compare ratios, not machines. Instructions a request are counted apart: [GUARD.md](GUARD.md).\n\n"
             f"Of what is read, every contestant's replies were equal to golden bodies that PostgreSQL made by SQL of their own, ids, numbers "
             f"and times compared by value.")
 
@@ -109,8 +109,9 @@ def measures(found: dict) -> Iterator[Measure]:
                       goes(found, operation, mode, key, other, target) if reached is False else "")
     ours = found["operations"].get("nested", {}).get("companion", {})
     if "statements" in ours:
-        yield Measure("SQL of the nested list", "≤ 5 statements in ≤ 3 waves", f"{ours['statements']:g} in {ours['waves']:g}",
-                      ours["statements"] <= 5 and ours["waves"] <= 3)
+        yield Measure("SQL of the nested list", "≤ 5 statements in ≤ 3 waves, no `SELECT 1`, no `BEGIN`",
+                      f"{ours['statements']:g} in {ours['waves']:g}, {ours['idle'] or 'none'} of these",
+                      ours["statements"] <= 5 and ours["waves"] <= 3 and not ours["idle"])
     lost = lost_by_growth(found)
     if lost is not None:
         cost = ", ".join(f"{short(one.get('postgres_cpu_ms'), 3)} at {int(size):,}".replace(",", " ")
@@ -283,6 +284,8 @@ def operations(found: dict, drawn: dict[str, str]) -> str:
         unable = [one.title for one in everyone() if operation not in one.operations and one.name not in by_name]
         if unable:
             parts.append(f"No such operation: {'; '.join(unable)}.")
+        if by_name.get("companion", {}).get("bytes"):
+            parts.append(f"Companion's reply: {by_name['companion']['bytes']:,} bytes.".replace(",", " "))
         for mode in sorted(measured[operation], key=mode_order):
             parts.append(older(found, f"{operation} {mode}") + f"{mode_title(mode)}\n\n" + comparison(found, operation, mode))
             parts.append(absent(found, operation, mode))
@@ -348,9 +351,14 @@ def comparison(found: dict, operation: str, mode: str) -> str:
             label, spread(figures["rps"], 0), f"{ours / rps:.2f}" if ours and rps else "–",
             spread(figures.get("p50_ms"), 2), spread(figures.get("p99_ms"), 1), short(figures.get("server_cpu_ms"), 3),
             short(figures.get("postgres_cpu_ms"), 3), f"{row.get('statements', 0):g} / {row.get('waves', 0):g}",
-            "–" if "memory" not in figures else f"{figures['memory']['median'] / 2**20:.0f}", notes(figures),
+            mebibytes(figures), notes(figures),
         ])
     return table(["", "req/s", "Companion ÷ it", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", "MiB", ""], rows)
+
+
+def mebibytes(figures: dict) -> str:
+    """The memory of a server's processes."""
+    return "–" if "memory" not in figures else f"{figures['memory']['median'] / 2**20:.0f}"
 
 
 def notes(figures: dict) -> str:
@@ -372,13 +380,14 @@ def writes(found: dict) -> str:
             rows.append([
                 TITLES[operation], mode.replace("/", ", "), spread(figures["rps"], 0), spread(figures.get("p50_ms"), 2),
                 spread(figures.get("p99_ms"), 1), short(figures.get("server_cpu_ms"), 3), short(figures.get("postgres_cpu_ms"), 3),
-                f"{row['statements']:g} / {row['waves']:g}" if "statements" in row else "–", notes(figures)])
+                f"{row['statements']:g} / {row['waves']:g}" if "statements" in row else "–", mebibytes(figures), notes(figures)])
     others = [one.title for one in everyone() if one.name != "companion" and set(one.operations) & set(found["writes"])]
     alone = "Companion alone" if others else \
         "Companion alone (nobody else has these operations: they are its rules for time, money and sign-in, not a query)"
     return ("## Writes\n\n" + older(found, "writes") + alone + ", on a throw-away copy of 10⁵ rows, PostgreSQL with `fsync` as ever. What was answered "
-            "was counted in the tables afterwards, but for the mix. BEGIN and COMMIT count as statements here.\n\n"
-            + table(["operation", "placed, connections", "req/s", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", ""], rows))
+            "was counted in the tables afterwards, but for the mix. BEGIN and COMMIT count as statements here; statements are counted one request "
+            "after the other, so of neither the race for one time nor the mix.\n\n"
+            + table(["operation", "placed, connections", "req/s", "p50 ms", "p99 ms", "server CPU ms", "PostgreSQL CPU ms", "SQL / waves", "MiB", ""], rows))
 
 
 def older(found: dict, section: str) -> str:
@@ -405,7 +414,8 @@ def growth(found: dict, drawn: dict[str, str]) -> str:
     here = {name for by_operation in sizes.values() for row in by_operation.values() for name in row}
     without = "; ".join(one.title for one in everyone() if one.name not in here)
     unasked = ", ".join(operation for operation in READS if not any(operation in by_operation for by_operation in sizes.values()))
-    missing = "\n\nNot asked for here: " + ". Operations: ".join(filter(None, (without, unasked))) + "." if without or unasked else ""
+    missing = "\n\nNot asked for here, where it is the data that grows: " + ". Operations: ".join(filter(None, (without, unasked))) + "." \
+        if without or unasked else ""
     return ("## Growth\n\n" + older(found, "growth") + "Requests a second, pinned, 32 connections, by the number of providers, bookings and reviews each; the charts show "
             "them as shares of those at the first."
             + pictures + "\n\n" + table(["operation", "", *[f"{int(size):,}".replace(",", " ") for size in sizes], "lost"], rows) + missing)
@@ -415,7 +425,11 @@ def plans(found: dict) -> str:
     kept = found.get("plans")
     if not kept:
         return ""
-    rows = [[TITLES.get(one["name"], one["name"]), str(one["statements"]), str(one["rows"]), f"{one['ms']:.1f}", one["kind"], "; ".join(one["problems"])] for one in kept["checked"]]
+    rows = []
+    for one in kept["checked"]:
+        # What writes is explained and not run.
+        read = ["–", "–"] if one["kind"] == "write" else [str(one["rows"]), f"{one['ms']:.1f}"]
+        rows.append([TITLES.get(one["name"], one["name"]), str(one["statements"]), *read, one["kind"], "; ".join(one["problems"])])
     broken = kept["broken"]
     # Older figures don't know of the scans of what is listed.
     verdict = "No plan reads a growing table from end to end, and, but for those that are listed, rows read stay within the page or the search's bound." \
@@ -511,15 +525,18 @@ def slower(over: dict) -> str:
 def setup(found: dict) -> str:
     kept = found["setup"]
     versions = ", ".join(f"{name} {text}" for name, text in kept["versions"].items())
+    libraries = table(["", "built on"], [[title(found, name), ", ".join(f"{library} {version}" for library, version in locked.items())]
+                                         for name, locked in kept["libraries"].items()])
+    others = "What was kept from an older run had the settings and versions of its own commit. " \
+        if any(older_origin(found, part) for part in found.get("older", {})) else ""
     environment = "\n".join(f"{name}={text}" for name, text in kept["companion"].items())
     postgres = "\n".join(f"{name} = {text}" for name, text in kept["configuration"].items())
     memory = "its memory is in huge pages" if kept.get("huge_pages") else "its memory is not in huge pages"
-    return (f"## Set-up\n\nVersions: PostgreSQL {kept['postgresql']}, {versions}. Load: `wrk` with one thread, bodies built before the run, "
+    return (f"## Set-up\n\nVersions: PostgreSQL and its pgbench {kept['postgresql']}, {versions}.\n\n{libraries}\n\nLoad: `wrk` with one thread, bodies built before the run, "
             f"random variables for each request. PostgreSQL's settings besides its defaults ({memory}):\n\n"
             f"```ini\n{postgres}\n```\n\nCompanion ran with these settings; the limits are raised, not switched off, and one log line a "
             f"request went to a file:\n\n```ini\n{environment}\n```\n\n"
-            "What was kept from an older run had the settings of its own commit. "
-            "The peers are set up as [peers/README.md](peers/README.md) says, with 8 connections each and the same indexes.")
+            f"{others}The peers are set up as [peers/README.md](peers/README.md) says, with 8 connections each and the same indexes.")
 
 
 def title(found: dict, name: str) -> str:

@@ -13,6 +13,7 @@ from . import (
     report,
     settings,
     sustained,
+    versions,
     writes,
 )
 from .bodies import Reads
@@ -69,10 +70,11 @@ def short(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
 
 
 def reads(cluster: Cluster, options: argparse.Namespace, found: dict) -> None:
-    """The other reads, pinned and not."""
-    operations = ("flat", "provider", "mine")
-    plan = [Round(operation, connections, *rounds(options)) for operation in operations for connections in (32, 1)]
-    plan += [Round(operation, 32, *rounds(options), pinned=False) for operation in ("nested", *operations)]
+    """All that `short` doesn't measure of everybody, pinned and not."""
+    others = [operation for operation in READS if operation != "nested"]
+    plan = [Round(operation, connections, *rounds(options)) for operation in others for connections in (32, 1)]
+    plan += [Round("nested", 1, *rounds(options))]
+    plan += [Round(operation, 32, *rounds(options), pinned=False) for operation in READS]
     side_by_side(cluster, options, found, plan)
 
 
@@ -139,7 +141,8 @@ def start(cluster: Cluster) -> dict:
             "rows": MAIN,
             "pinned": settings.can_pin(),
             "companion": {name: text for name, text in companion().environment.items() if name != "DATA_DIR"},
-            "versions": machine.versions(),
+            "versions": versions.programs(),
+            "libraries": {one.name: versions.libraries(one) for one in everyone()},
             "titles": {one.name: one.title for one in everyone()},
         },
         "skipped": {},

@@ -262,15 +262,15 @@ pub fn services_query(filter: &ServiceFilter, page: &Page<TitleKey>) -> Services
 
 /// A page by title; `count` costs a second statement.
 pub async fn services_page(
-    conn: &mut AsyncPgConnection,
+    mut conn: &AsyncPgConnection,
     filter: &ServiceFilter,
     page: &Page<TitleKey>,
     count: bool,
 ) -> QueryResult<Slice<Service>> {
-    let slice = page.slice(services_query(filter, page).load(conn).await?);
+    let slice = page.slice(services_query(filter, page).load(&mut conn).await?);
     if !count {
         return Ok(slice);
     }
     let counted = Counted(matching(filter).select(services::id));
-    Ok(slice.with_total(counted.get_result(conn).await?))
+    Ok(slice.with_total(counted.get_result(&mut conn).await?))
 }

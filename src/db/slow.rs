@@ -7,18 +7,24 @@ use std::{
     ops::{Deref, DerefMut},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use diesel_async::AsyncPgConnection;
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object,
+};
 use tokio::{
+    runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout_at},
 };
 
-use super::pool::{Connection, too_late};
+use super::{
+    pool::{Connection, too_late},
+    stats::Counter,
+};
 use crate::error::{Error, Result};
 
 /// So many queries may wait for each connection of the lane: at a tenth of a second each, the last of them has its turn in
@@ -197,10 +203,8 @@ impl Turn {
         let waiting = BeforePool::new(&self.inside.0.lane);
         let conn = timeout_at(self.until, connection).await;
         drop(waiting);
-        Ok(SlowReader {
-            conn: conn.map_err(|_| too_late("no connection in time"))??,
-            _turn: Some(self),
-        })
+        let conn = conn.map_err(|_| too_late("no connection in time"))??;
+        Ok(SlowReader::new(conn, Some(self)))
     }
 }
 
@@ -221,28 +225,78 @@ impl Drop for BeforePool<'_> {
 
 /// A connection for a slow read; derefs to it.
 pub struct SlowReader {
+    /// Until it is dropped.
+    held: Option<Held>,
+    under_way: Arc<AtomicBool>,
+}
+
+struct Held {
     // Goes back before the next one has its turn.
     conn: Connection,
     _turn: Option<Turn>,
 }
 
+impl SlowReader {
+    fn new(mut conn: Connection, turn: Option<Turn>) -> Self {
+        let under_way = Arc::default();
+        conn.set_instrumentation(Counter::showing(Arc::clone(&under_way)));
+        Self {
+            held: Some(Held { conn, _turn: turn }),
+            under_way,
+        }
+    }
+}
+
 impl From<Connection> for SlowReader {
     fn from(conn: Connection) -> Self {
-        Self { conn, _turn: None }
+        Self::new(conn, None)
     }
 }
 
 impl Deref for SlowReader {
     type Target = AsyncPgConnection;
 
+    #[expect(clippy::expect_used, reason = "only `drop` takes it out")]
     fn deref(&self) -> &AsyncPgConnection {
-        &self.conn
+        &self
+            .held
+            .as_ref()
+            .expect("a reader has its connection")
+            .conn
     }
 }
 
 impl DerefMut for SlowReader {
+    #[expect(clippy::expect_used, reason = "only `drop` takes it out")]
     fn deref_mut(&mut self) -> &mut AsyncPgConnection {
-        &mut self.conn
+        &mut self
+            .held
+            .as_mut()
+            .expect("a reader has its connection")
+            .conn
+    }
+}
+
+impl Drop for SlowReader {
+    fn drop(&mut self) {
+        if !self.under_way.load(Relaxed) {
+            return;
+        }
+        let Some(mut held) = self.held.take() else {
+            return;
+        };
+        // Whoever asked has hung up, or its time is over, and PostgreSQL still works: who had the connection next would wait
+        // for that, so both come back when it is done. Without a runtime (shutdown) the connection is closed.
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    if held.conn.batch_execute("SELECT 1").await.is_err() {
+                        drop(Object::take(held.conn));
+                    }
+                });
+            }
+            Err(_) => drop(Object::take(held.conn)),
+        }
     }
 }
 

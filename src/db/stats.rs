@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -50,6 +50,17 @@ pub fn plan_written() {
 #[derive(Default)]
 pub(super) struct Counter {
     started: Option<Instant>,
+    under_way: Arc<AtomicBool>,
+}
+
+impl Counter {
+    /// One that shows here whether a statement is under way; it still is where nobody waits for its end any more.
+    pub(super) fn showing(under_way: Arc<AtomicBool>) -> Self {
+        Self {
+            started: None,
+            under_way,
+        }
+    }
 }
 
 fn is_transaction_control(sql: &str) -> bool {
@@ -61,8 +72,12 @@ fn is_transaction_control(sql: &str) -> bool {
 impl Instrumentation for Counter {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
-            InstrumentationEvent::StartQuery { .. } => self.started = Some(Instant::now()),
+            InstrumentationEvent::StartQuery { .. } => {
+                self.under_way.store(true, Relaxed);
+                self.started = Some(Instant::now());
+            }
             InstrumentationEvent::FinishQuery { query, .. } => {
+                self.under_way.store(false, Relaxed);
                 let Some(started) = self.started.take() else {
                     return;
                 };

@@ -8,7 +8,7 @@ use tokio::{task::JoinSet, time::timeout};
 
 use super::support::{
     Client, TestApp,
-    held::{Held, LIMIT, RENAME, name_of, rename, until_held, until_so_many_are_held},
+    held::{Held, LIMIT, RENAME, WAITING, name_of, rename, until_held, until_so_many_are_held},
 };
 
 /// Whether it tells to come back in a moment.
@@ -213,7 +213,7 @@ async fn searches_wait_for_one_another_and_nobody_else_waits_for_them() {
     // What no index answers is refused at once, and told when to come back.
     for slow in [
         "{ categories { id } }",
-        "{ services(first: 1) { nodes { id } } }",
+        "{ services(first: 1) { totalCount } }",
         "{ providers(first: 1) { totalCount } }",
         "{ me { bookings(first: 1) { totalCount } } }",
         "{ me { sessions(first: 1) { nodes { id } } } }",
@@ -228,7 +228,10 @@ async fn searches_wait_for_one_another_and_nobody_else_waits_for_them() {
         assert_eq!(refused["errors"][0]["extensions"]["code"], "UNAVAILABLE");
     }
     assert!(is_counted(&mia, "companion_requests_shed_total{kind=\"slow_query\"}").await);
-    // All places are taken and half of the pool, by queries that nobody has to wait for.
+    // All places are taken and half of the pool, by queries that nobody has to wait for; what an index answers is read
+    // beside them.
+    let services = mia.query("{ services(first: 1) { nodes { id } } }");
+    timeout(LIMIT, services).await.unwrap().data();
     assert_eq!(timeout(LIMIT, name_of(&mia)).await.unwrap(), "Mia");
     let renamed = timeout(LIMIT, rename(&mia, "Maria")).await.unwrap();
     renamed.unwrap().payload("meUpdate");
@@ -237,6 +240,27 @@ async fn searches_wait_for_one_another_and_nobody_else_waits_for_them() {
         served.data();
     }
     mia.query("{ cities { id } }").await.data();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_that_nobody_waits_for_any_more_keeps_its_turn_until_it_is_over() {
+    let app = TestApp::start_with(|config| {
+        config.database_pool_size = 2;
+        config.timeouts.request = Duration::from_secs(2);
+        config.timeouts.pool_wait = 2 * LIMIT;
+        config.timeouts.statement = 2 * LIMIT;
+    })
+    .await;
+    let person = app.anonymous();
+    let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
+    for _ in 0..2 {
+        let answer = person.query("{ cities { id } }").await;
+        assert_eq!((answer.status, answer.error_code()), (504, "TIMEOUT"));
+    }
+    // PostgreSQL has the first one's statement still, and half of the pool is left to others.
+    assert_eq!(app.number(WAITING).await, 1);
+    held.release().await;
+    person.query("{ cities { id } }").await.data();
 }
 
 #[tokio::test(flavor = "multi_thread")]

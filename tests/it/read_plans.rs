@@ -7,11 +7,20 @@ use async_graphql::parser::{
 };
 use companion::http::graphiql::DemoPeople;
 use companion::{app::App, config::Config, demo, demo::DemoSignIn, entropy::Entropy};
+use diesel_async::SimpleAsyncConnection;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use std::{collections::HashMap, fmt::Write};
 
 use super::support::{Client, TestApp};
+
+/// What the demo lacks: prices, reasons and profiles that some may see and others not.
+const NOT_FOR_EVERYBODY: &str = "
+    UPDATE provider_services SET active = false WHERE duration_minutes = 90;
+    UPDATE services SET status = 'ARCHIVED' WHERE title = 'Dog walk';
+    UPDATE providers SET decision_reason = 'Welcome' WHERE status = 'APPROVED';
+    UPDATE providers SET status = 'SUSPENDED', decision_reason = 'Complaints'
+        WHERE id = (SELECT provider_id FROM bookings GROUP BY provider_id ORDER BY count(*) DESC, provider_id LIMIT 1)";
 
 /// One server with plans and one without, and people of each kind.
 struct Pair {
@@ -55,6 +64,8 @@ impl Pair {
             let token = DemoSignIn(planned.app.clone()).sign_in(role).await.unwrap();
             people.push((role, Some(token)));
         }
+        let mut conn = planned.conn().await;
+        conn.batch_execute(NOT_FOR_EVERYBODY).await.unwrap();
         let pair = Self {
             planned,
             plain,

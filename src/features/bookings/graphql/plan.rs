@@ -1,4 +1,5 @@
-//! Bookings in read plans. What is asked for with them less often – money, history, actions – their resolvers answer.
+//! Bookings in read plans. What is asked for with them less often – who ended them, their order, proposals, history, review
+//! and actions – their resolvers answer.
 
 use super::{
     Booking,

@@ -126,6 +126,11 @@ impl Readable for Provider {
                 let reason = provider.0.decision_reason.as_deref();
                 json.maybe_text(reason.filter(|_| provider.0.is_open_to(&request.viewer)));
             },
+            "suspendedWithAccount" => |provider, request, json| {
+                let with_account = provider.0.suspended_with_account;
+                let seen = request.viewer.may("providers:read").then_some(with_account);
+                json.maybe(seen, |json, seen| json.bool(seen));
+            },
             "version" => |provider, _, json| json.int(provider.0.version.into()),
             "updatedAt" => |provider, _, json| json.time(*provider.0.updated_at),
             _ => return None,

@@ -31,7 +31,7 @@ const OPENING: Duration = Duration::from_secs(5);
 /// How long one that is being opened is waited for before the database counts as away.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A connection to read with, which others read with at the same time: no transactions, no session state.
+/// A connection to read with, which others may read with at the same time: no transactions, no session state.
 pub enum Reader {
     /// One of the shared ones.
     Shared(Arc<AsyncPgConnection>),

@@ -88,8 +88,8 @@ pub struct Place {
     pub limit: i64,
 }
 
-/// The condition on rows of `T` to be of that page, or to be found twice on the way to it: order and limit
-/// remain to be said.
+/// The condition on rows of `T` that those of the page fulfil, and some beyond it: who asks says the order and the limit
+/// besides.
 pub struct Found<T> {
     search: Search,
     place: Place,

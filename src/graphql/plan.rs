@@ -34,7 +34,10 @@ pub use self::{
     level::Shape,
 };
 use super::context::RequestContext;
-use crate::{db::stats::plan_written, error::Result};
+use crate::{
+    db::stats::plan_written,
+    error::{Error, Result},
+};
 
 /// Rows that a plan can read on from and write: an object of the schema, or those of its columns that lists show.
 pub trait Readable: Sized + Send + Sync + 'static {
@@ -45,13 +48,14 @@ pub trait Readable: Sized + Send + Sync + 'static {
     fn read(field: &Selected<'_>) -> Option<Read<Self>>;
 }
 
-/// A value that is answered by a plan, or by its resolvers where no plan can.
+/// A value that is answered by a plan, or by its resolvers where no plan can: of the root, or below it where no list is on
+/// the way (`merge`).
 pub enum Planned<T> {
-    /// The rows, which may have a plan yet.
+    /// Rows that a plan is still to be tried for.
     Rows(T),
     /// What a plan has written.
     Json(Bytes),
-    /// Rows without a plan.
+    /// Rows whose plan failed: their resolvers answer.
     Plain(T),
 }
 
@@ -130,10 +134,22 @@ async fn written<T: Readable>(
     let rows = std::slice::from_ref(value);
     // A failed statement is the resolvers' to report, who know where in the answer it belongs. They read again what could be
     // read; what could not, their loaders know.
-    let edges = plan.follow(request, rows).await.ok()?;
+    let edges = match plan.follow(request, rows).await {
+        Ok(edges) => edges,
+        Err(error) => {
+            // A plan that is wrong would show in nothing but its cost.
+            if matches!(error, Error::Internal(_)) {
+                tracing::warn!(?error, of = %T::Object::type_name(), "a read plan failed");
+            }
+            return None;
+        }
+    };
     let mut json = Json::default();
     plan.write(rows.first()?, 0, &edges, request, &mut json);
-    let json = json.finish()?;
-    plan_written();
-    Some(json)
+    let json = json.finish();
+    match json {
+        Some(_) => plan_written(),
+        None => tracing::warn!(of = %T::Object::type_name(), "a read plan wrote no JSON"),
+    }
+    json
 }

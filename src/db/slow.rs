@@ -282,20 +282,27 @@ impl Drop for SlowReader {
         if !self.under_way.load(Relaxed) {
             return;
         }
-        let Some(mut held) = self.held.take() else {
+        let Some(held) = self.held.take() else {
             return;
         };
         // Whoever asked has hung up, or its time is over, and PostgreSQL still works: who had the connection next would wait
         // for that, so both come back when it is done. Without a runtime (shutdown) the connection is closed.
         match Handle::try_current() {
             Ok(runtime) => {
-                runtime.spawn(async move {
-                    if held.conn.batch_execute("SELECT 1").await.is_err() {
-                        drop(Object::take(held.conn));
-                    }
-                });
+                runtime.spawn(held.outlast_statement());
             }
             Err(_) => drop(Object::take(held.conn)),
+        }
+    }
+}
+
+impl Held {
+    /// Gives both back when PostgreSQL is done with the connection's statement. Takes all of it: a block that names the
+    /// connection would take that alone, and the turn would come back at once.
+    async fn outlast_statement(mut self) {
+        // Answered after all that was sent before it.
+        if self.conn.batch_execute("SELECT 1").await.is_err() {
+            drop(Object::take(self.conn));
         }
     }
 }

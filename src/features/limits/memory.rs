@@ -1,7 +1,7 @@
 //! Buckets of this process alone.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
 
@@ -14,11 +14,19 @@ const FEW: usize = 4_096;
 #[derive(Default)]
 pub(super) struct Memory(Mutex<Kept>);
 
+/// Telegram's init data are kept for as long as they are good for, a day: a tree grows with them bit by bit, where a hash table
+/// stops everybody to double.
 #[derive(Default)]
 struct Kept {
-    full_at: HashMap<Key, i64>,
+    full_at: BTreeMap<u128, i64>,
     /// How many were left when full ones were last forgotten.
     left: usize,
+}
+
+/// Half of a key, by which buckets are told apart as surely.
+fn place(key: &Key) -> u128 {
+    key.first_chunk()
+        .map_or(0, |half| u128::from_be_bytes(*half))
 }
 
 impl Memory {
@@ -31,7 +39,7 @@ impl Memory {
         if taken {
             for (charge, ahead) in both() {
                 let full_at = now.saturating_add(*ahead).saturating_add(charge.micros());
-                kept.full_at.insert(charge.key, full_at);
+                kept.full_at.insert(place(&charge.key), full_at);
             }
             kept.forget(now);
         }
@@ -54,7 +62,7 @@ impl Memory {
 impl Kept {
     /// How far each bucket is from full.
     fn ahead(&self, charges: &[Charge], now: i64) -> Vec<i64> {
-        let full_at = |charge: &Charge| self.full_at.get(&charge.key).copied();
+        let full_at = |charge: &Charge| self.full_at.get(&place(&charge.key)).copied();
         let ahead = charges.iter();
         ahead
             .map(|charge| charge.ahead(full_at(charge), now))

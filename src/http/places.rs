@@ -186,7 +186,7 @@ impl Places {
 
 impl Queue {
     /// Before a pool of so many connections: five for each wait usually, ten in a burst, and one for every tenth while a crowd
-    /// stays, or now and then one for each. A turn comes after some 5 ms: fifty who want the same time at once are not too many
+    /// stays, or now and then two for each. A turn comes after some 5 ms: fifty who want the same time at once are not too many
     /// for ten, nor a hundred that refresh one token (rules.md). The last waits for all before it, so that a trial, which fails
     /// while the crowd stays, has only as many as it needs.
     pub fn before(connections: usize) -> Self {
@@ -195,7 +195,7 @@ impl Queue {
                 usual: connections * 5,
                 most: connections * 10,
                 strained: connections.div_ceil(10),
-                tried: connections,
+                tried: connections * 2,
             },
             crowd: Mutex::default(),
         }
@@ -320,13 +320,13 @@ mod tests {
             |waiting, millis: u64| queue.join_at(waiting, || start + Duration::from_millis(millis));
         assert!(join(50, 0).is_ok());
         assert_eq!(join(50, 500).unwrap_err(), Refused { first: true });
-        // Who comes back again and again finds it short, until it is tried whether one for each is enough.
+        // Who comes back again and again finds it short, until it is tried whether two for each are enough.
         assert!((501..1000).all(|at| join(1, at).is_err()));
-        assert!(join(9, 1000).is_ok());
+        assert!(join(19, 1000).is_ok());
         // It is not, and tried again when the crowd is twice as old.
-        assert_eq!(join(10, 1001).unwrap_err(), Refused { first: false });
+        assert_eq!(join(20, 1001).unwrap_err(), Refused { first: false });
         assert!((1002..2002).all(|at| join(1, at).is_err()));
-        assert!((2002..2100).all(|at| join(9, at).is_ok()));
+        assert!((2002..2100).all(|at| join(19, at).is_ok()));
         // Nobody was refused for a moment, and the next is a burst.
         assert!(join(50, 2101).is_ok());
         assert!(join(99, 2600).is_ok());

@@ -251,14 +251,16 @@ async fn a_search_that_nobody_waits_for_any_more_keeps_its_turn_until_it_is_over
         config.timeouts.statement = 2 * LIMIT;
     })
     .await;
-    let person = app.anonymous();
+    let person = app.user("Mia").await;
     let held = Held::by(&app, "LOCK TABLE cities IN ACCESS EXCLUSIVE MODE").await;
     for _ in 0..2 {
         let answer = person.query("{ cities { id } }").await;
         assert_eq!((answer.status, answer.error_code()), (504, "TIMEOUT"));
     }
-    // PostgreSQL has the first one's statement still, and half of the pool is left to others.
+    // PostgreSQL has the first one's statement still: nobody gets its connection, and half of the pool is left to others.
     assert_eq!(app.number(WAITING).await, 1);
+    let renamed = timeout(LIMIT, rename(&person, "Maria")).await.unwrap();
+    renamed.unwrap().payload("meUpdate");
     held.release().await;
     person.query("{ cities { id } }").await.data();
 }
